@@ -1,0 +1,41 @@
+# Indicia. Two commands do it all: `make run` (the sandbox) and `make test` (everything).
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+
+.PHONY: run setup test check format clean
+
+run: setup            ## start the sandbox: relay 2525, collector 8025, console 8026
+	$(BIN)/indicia serve
+
+setup: $(VENV)/.ready ## the virtual environment, with everything in it
+
+# Debian's python3 has no ensurepip and its pip is externally managed: `--without-pip`, then pip from outside.
+$(VENV)/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Indicia needs Python 3.11 or later; name one: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv --without-pip $(VENV)
+	$(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet "uv>=0.9"
+
+$(VENV)/.ready: $(VENV)/bin/uv pyproject.toml uv.lock
+	$(BIN)/uv sync --quiet --frozen --inexact --python $(BIN)/python
+	@touch $@
+
+check: setup          ## format, lint, types, import contracts, unit and golden tests; under 60 s
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -m "not daemon and not crash and not corpus"
+
+test: check           ## all tests; installs Postfix and Chromium where it is root
+	tests/install-daemons
+	$(BIN)/pytest -q -m "daemon or crash or corpus"
+
+format: setup         ## let ruff write the layout
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:                ## remove what setup and the sandbox made
+	rm -rf $(VENV) var

@@ -1,0 +1,1 @@
+"""Hits in, events out, and what people see: the collector program."""

@@ -1,0 +1,1 @@
+"""Every option once, and how it is read."""

@@ -1,0 +1,1 @@
+"""The command: one face for relay, collector and console."""

@@ -1,0 +1,1 @@
+"""What relay and collector share: words and the durable record."""

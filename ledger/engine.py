@@ -1,0 +1,86 @@
+"""One store: how it is opened, written and read.
+
+A write is `BEGIN IMMEDIATE` (a deferred one that reads first fails at once with BUSY_SNAPSHOT when
+another process has written) and, within a process, one at a time.
+Committed means flushed: WAL with `synchronous=FULL`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+BUSY_TIMEOUT_MS = 10_000
+"""How long a write waits for another process; chunks of purge hold it under 100 ms."""
+
+_READERS = 4
+
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "secure_delete=ON",
+    "temp_store=MEMORY",
+)
+
+
+class Store:
+    """One database, spool or ledger; open with migrations.open_store."""
+
+    def __init__(self, url: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
+        """Prepare connections; nothing is opened until the first read or write."""
+        self._writer = _sqlite_engine(url, 1, "BEGIN IMMEDIATE", busy_timeout_ms)
+        self._readers = _sqlite_engine(url, _READERS, "BEGIN", busy_timeout_ms)
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Give the connection of one transaction, durable when the block has ended well."""
+        async with self._turn, self._writer.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection with one unchanging view of the store."""
+        async with self._readers.connect() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._writer.dispose()
+        await self._readers.dispose()
+
+
+def sqlite_file(url: str) -> Path:
+    """Return the file of a `sqlite+aiosqlite:///` URL."""
+    return Path(make_url(url).database or ":memory:")
+
+
+def _sqlite_engine(url: str, connections: int, begin: str, busy_timeout_ms: int) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        connect_args={"timeout": busy_timeout_ms / 1000},
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _prepare(connection: SqliteConnection, _record: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy's own BEGIN below, not sqlite3's late one
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: object) -> None:
+        connection.exec_driver_sql(begin)  # type: ignore[attr-defined] # untyped event
+
+    return engine

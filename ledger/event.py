@@ -1,0 +1,120 @@
+"""What is told to people and programs: the event, in the form of docs/events.md."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from ledger.mode import TrackingMode
+
+
+class EventType(StrEnum):
+    """What happened."""
+
+    ACCEPTED = "email.accepted"
+    RELAYED = "email.relayed"
+    DEFERRED = "email.deferred"
+    FAILED = "email.failed"
+    OPENED = "email.opened"
+    CLICKED = "email.clicked"
+    RECLASSIFIED = "event.reclassified"
+    WITHDRAWN = "tracking.withdrawn"
+
+
+class Attribution(StrEnum):
+    """Whose act an open or click is."""
+
+    RECIPIENT = "recipient"
+    SHARED = "shared"
+    ANONYMOUS = "anonymous"
+
+
+class Agent(StrEnum):
+    """What kind of agent made a hit: the `classification` of an event."""
+
+    HUMAN_LIKELY = "human_likely"
+    PROXY = "proxy"
+    PREFETCH = "prefetch"
+    SCANNER = "scanner"
+    UNFURL = "unfurl"
+    SELF = "self"
+    UNKNOWN = "unknown"
+
+    @property
+    def machine(self) -> bool:
+        """Whether no person need have looked."""
+        return self in (Agent.PREFETCH, Agent.SCANNER, Agent.UNFURL)
+
+    @property
+    def attentive(self) -> bool:
+        """Whether somebody looked: such events are notified and may be the first of their kind."""
+        return self in (Agent.HUMAN_LIKELY, Agent.PROXY)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to one send, as feed, log, API and webhooks show it."""
+
+    event_id: str
+    type: EventType
+    timestamp: datetime
+    send_id: str | None = None
+    message_id: str | None = None
+    """Without angle brackets."""
+    sender: str | None = None
+    subject: str | None = None
+    recipient: str | None = None
+    recipient_type: str | None = None
+    """to, cc or bcc; None where the event is anonymous."""
+    attribution: Attribution | None = None
+    candidates: tuple[str, ...] = ()
+    tracking_mode: TrackingMode | None = None
+    url: str | None = None
+    link_id: str | None = None
+    link_text: str | None = None
+    classification: Agent | None = None
+    confidence: float | None = None
+    """0 to 1: how sure the label is."""
+    reasons: tuple[str, ...] = ()
+    rules_version: str | None = None
+    first: bool = False
+    repeats: int = 0
+    notice: str = "none"
+    """none, held or sent."""
+    inferred_from: str | None = None
+    user_agent: str | None = None
+    ip_address: str | None = None
+    """Truncated as `privacy.keep_network` says."""
+    reply: str | None = None
+    """What the upstream said; of relayed, deferred and failed."""
+    upstream: str | None = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+_DELIVERY = frozenset(
+    {EventType.ACCEPTED, EventType.RELAYED, EventType.DEFERRED, EventType.FAILED}
+)
+
+
+def event_object(event: Event) -> dict[str, object]:
+    """Return the event as the JSON object of the contract.
+
+    Instants are UTC to the millisecond with `Z` (RFC 3339); `machine` follows from the label;
+    `reply` and `upstream` are there for delivery events only.
+    """
+    shown: dict[str, object] = asdict(event)
+    shown["timestamp"] = format_instant(event.timestamp)
+    shown["machine"] = bool(event.classification and event.classification.machine)
+    shown["candidates"] = list(event.candidates)
+    shown["reasons"] = list(event.reasons)
+    shown["tags"] = list(event.tags)
+    shown["metadata"] = dict(event.metadata)
+    if event.type not in _DELIVERY:
+        del shown["reply"], shown["upstream"]
+    return shown
+
+
+def format_instant(at: datetime) -> str:
+    """Return an aware instant as RFC 3339 in UTC to the millisecond."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,24 @@
+"""Names for sends, events and hits: 26 characters, in order of time, no meaning besides.
+
+The form is that of ULID: 48 bits of Unix milliseconds and 80 random bits in Crockford's base 32.
+"""
+
+import re
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_SHAPE = re.compile(rf"[0-7][{_ALPHABET}]{{25}}")
+RANDOM_BITS = 80
+
+
+def new_ident(now_ms: int, random_bits: int) -> str:
+    """Return the name for a moment (Unix milliseconds) and 80 random bits.
+
+    Law: names sort as their moments do.
+    """
+    number = (now_ms & (1 << 48) - 1) << RANDOM_BITS | random_bits & (1 << RANDOM_BITS) - 1
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def is_ident(text: str) -> bool:
+    """Tell whether a text has the form of a name made here."""
+    return _SHAPE.fullmatch(text) is not None

@@ -1,0 +1,90 @@
+"""Signing keys on disk: one file a key, its number in the name, 0600.
+
+Keys are shared between machines by copying the folder; a key that is no longer current is kept,
+for links in mail already sent are read with it.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.token import MIN_SECRET_BYTES, TokenKey
+
+_NAME = re.compile(r"token-(\d{1,3})\.key")
+_LAST_KEY_ID = 255
+
+
+class KeyFileError(Exception):
+    """A key file can not be used; the text says which, why, and the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """All keys that are read, and the one that signs: the highest number."""
+
+    keys: Mapping[int, TokenKey]
+    current: TokenKey
+
+
+def load_keys(folder: Path) -> KeyRing:
+    """Return the keys in a folder, making the first one where there is none.
+
+    Raises KeyFileError where a file is no key or others may read it.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keys = {key.key_id: key for key in map(_read_key, _key_files(folder))}
+    if not keys:
+        key = _write_key(folder, 0)
+        keys = {key.key_id: key}
+    return KeyRing(keys, keys[max(keys)])
+
+
+def add_key(folder: Path) -> TokenKey:
+    """Make the next key, which signs from the next start on.
+
+    Raises KeyFileError where all 256 numbers are taken.
+    """
+    ring = load_keys(folder)
+    if ring.current.key_id == _LAST_KEY_ID:
+        msg = f"{folder}: all 256 key numbers are used; remove keys whose mail nobody reads any more"
+        raise KeyFileError(msg)
+    return _write_key(folder, ring.current.key_id + 1)
+
+
+def _key_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+
+
+def _read_key(path: Path) -> TokenKey:
+    if path.stat().st_mode & 0o077:
+        msg = f"{path}: others may read this key; run: chmod 600 {path}"
+        raise KeyFileError(msg)
+    match = _NAME.fullmatch(path.name)
+    try:
+        secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
+        return TokenKey(int(match[1]) if match else -1, secret)
+    except ValueError as error:
+        msg = f"{path}: not a key ({error}); restore it from a backup, or remove it"
+        raise KeyFileError(msg) from error
+
+
+def _write_key(folder: Path, key_id: int) -> TokenKey:
+    secret = secrets.token_bytes(MIN_SECRET_BYTES)
+    path = folder / f"token-{key_id}.key"
+    fresh = folder / f".token-{key_id}.{os.getpid()}"
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secret.hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        # Two first starts at once must agree on one key: the link fails for the later one.
+        os.link(fresh, path)
+    except FileExistsError:
+        return _read_key(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return TokenKey(key_id, secret)

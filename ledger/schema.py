@@ -1,0 +1,271 @@
+"""The tables of both stores, each index named for the query it serves.
+
+`ledger` and `spool` are two SQLite files, or two schemas of one PostgreSQL database.
+Both are moved forward by `ledger/migrations`; a test holds migrations and tables together.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant, kept as microseconds since 1970 UTC: alike and sortable on every engine."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Return microseconds."""
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ANN401, ARG002 - SQLAlchemy's signature
+        """Return the instant in UTC."""
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+# SQLite counts only in a column of exactly INTEGER; PostgreSQL needs 64 bits.
+_Counter = BigInteger().with_variant(Integer, "sqlite")
+
+_names = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+}
+
+spool = MetaData(naming_convention=_names)
+"""What was promised with 250, kept until settled; written by the relay."""
+
+spooled_sends = Table(
+    "spooled_sends",
+    spool,
+    Column("send_id", String(26), primary_key=True),
+    Column("received_at", Instant, nullable=False),
+    Column("sender", Text, comment="reverse-path; null for <>"),
+    Column("account", Text),
+    Column("smtputf8", Boolean, nullable=False),
+    Column("body_8bit", Boolean, nullable=False),
+    Column("message_id", Text),
+    Column("subject", Text),
+    Column("template", LargeBinary, nullable=False, comment="encoded Template, versioned"),
+)
+
+spooled_copies = Table(
+    "spooled_copies",
+    spool,
+    Column("copy_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("send_id", ForeignKey("spooled_sends.send_id", ondelete="CASCADE"), nullable=False),
+    Column("mode", String(10), nullable=False),
+    Column("layout", Integer, comment="null: the original"),
+    Column("key_id", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Instant, nullable=False),
+    Column("held", Boolean, nullable=False, default=False),
+    Column("lease", String(26), comment="who claimed it; null: nobody"),
+    Column("leased_until", Instant),
+    Column("delay_noticed", Boolean, nullable=False, default=False),
+    # claim: what is due, oldest first
+    Index("ix_spooled_copies_due", "held", "due_at"),
+    Index("ix_spooled_copies_send", "send_id"),
+)
+
+spooled_recipients = Table(
+    "spooled_recipients",
+    spool,
+    Column(
+        "copy_id",
+        ForeignKey("spooled_copies.copy_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("recipient", Text, nullable=False),
+    Column("recipient_type", String(3), nullable=False),
+    Column("state", String(9), nullable=False, comment="pending, delivered or failed"),
+    Column("reply", Text, comment="the last reply for this recipient"),
+)
+
+captured_copies = Table(
+    "captured_copies",
+    spool,
+    Column("copy_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("send_id", String(26), nullable=False),
+    Column("captured_at", Instant, nullable=False),
+    Column("sender", Text),
+    Column("recipients", JSON, nullable=False, comment='[["to", "a@example.com"], …]'),
+    Column("mode", String(10), nullable=False),
+    Column("subject", Text),
+    Column("raw", LargeBinary, nullable=False, comment="unstuffed, as the recipient gets it"),
+    Index("ix_captured_copies_time", "captured_at"),
+    Index("ix_captured_copies_send", "send_id"),
+)
+
+owed_facts = Table(
+    "owed_facts",
+    spool,
+    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("fact", JSON, nullable=False, comment="docs: ledger.fact"),
+    sqlite_autoincrement=True,
+)
+
+ledger = MetaData(naming_convention=_names)
+"""The durable record of what happened; written by collector, console and the relay's forwarder."""
+
+sends = Table(
+    "sends",
+    ledger,
+    Column("send_id", String(26), primary_key=True),
+    Column("accepted_at", Instant, nullable=False),
+    Column("message_id", Text),
+    Column("sender", Text),
+    Column("account", Text),
+    Column("client", Text),
+    Column("subject", Text),
+    Column("size_bytes", Integer, nullable=False),
+    Column("base_url", Text, nullable=False),
+    Column("verdict", JSON, nullable=False, comment="explain's objects, frozen at acceptance"),
+    Column("tags", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Index("ix_sends_time", "accepted_at"),
+    Index("ix_sends_message_id", "message_id"),
+)
+
+copies = Table(
+    "copies",
+    ledger,
+    Column("copy_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("send_id", ForeignKey("sends.send_id", ondelete="CASCADE"), nullable=False),
+    Column("mode", String(10), nullable=False),
+    Column("relayed_at", Instant, comment="when the first recipient was relayed"),
+    Index("ix_copies_send", "send_id"),
+)
+
+copy_recipients = Table(
+    "copy_recipients",
+    ledger,
+    Column(
+        "copy_id",
+        ForeignKey("copies.copy_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("recipient", Text, nullable=False),
+    Column("recipient_key", Text, nullable=False, comment="Address.key"),
+    Column("recipient_type", String(3), nullable=False),
+    Index("ix_copy_recipients_key", "recipient_key"),
+)
+
+links = Table(
+    "links",
+    ledger,
+    Column(
+        "send_id",
+        ForeignKey("sends.send_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("part", Text, nullable=False),
+    Column("url", Text, nullable=False, comment="as in the mail, serialised, with its fragment"),
+    Column("text", Text, nullable=False),
+)
+
+hits = Table(
+    "hits",
+    ledger,
+    Column("hit_id", String(26), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("kind", String(5), nullable=False, comment="open or click"),
+    Column("copy_id", BigInteger, nullable=False),
+    Column("slot", Integer, nullable=False),
+    Column("html", Boolean, nullable=False),
+    Column("url", Text, comment="destination of a click"),
+    Column("features", JSON, nullable=False, comment="what the rules look at; no full address"),
+    Column("waiting", Boolean, nullable=False, comment="its send is not known yet: no event so far"),
+    # what else came for this copy lately
+    Index("ix_hits_copy", "copy_id", "at"),
+    Index("ix_hits_waiting", "at", sqlite_where=Column("waiting"), postgresql_where=Column("waiting")),
+)
+
+events = Table(
+    "events",
+    ledger,
+    Column("number", _Counter, primary_key=True, autoincrement=True, comment="order of recording"),
+    Column("event_id", String(40), nullable=False, unique=True),
+    Column("type", String(20), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("send_id", String(26)),
+    Column("copy_id", BigInteger),
+    Column("hit_id", String(26)),
+    Column("message_id", Text),
+    Column("sender", Text),
+    Column("subject", Text),
+    Column("recipient", Text),
+    Column("recipient_key", Text),
+    Column("recipient_type", String(3)),
+    Column("attribution", String(9)),
+    Column("candidates", JSON, nullable=False),
+    Column("tracking_mode", String(10)),
+    Column("url", Text),
+    Column("link_id", Text),
+    Column("link_text", Text),
+    Column("classification", String(12)),
+    Column("confidence", Float),
+    Column("reasons", JSON, nullable=False),
+    Column("rules_version", Text),
+    Column("first", Boolean, nullable=False),
+    Column("repeats", Integer, nullable=False),
+    Column("notice", String(4), nullable=False),
+    Column("inferred_from", String(40)),
+    Column("user_agent", Text),
+    Column("ip_address", Text),
+    Column("reply", Text),
+    Column("upstream", Text),
+    Column("tags", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    # log review and feed
+    Index("ix_events_time", "at"),
+    Index("ix_events_send", "send_id", "number"),
+    Index("ix_events_recipient", "recipient_key", "at"),
+    # whether a hit is the first of its kind, or repeats a view
+    Index("ix_events_copy", "copy_id", "type", "at"),
+    sqlite_autoincrement=True,
+)
+
+sign_in_links = Table(
+    "sign_in_links",
+    ledger,
+    Column("secret_hash", String(64), primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("role", String(7), nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    ledger,
+    Column("secret_hash", String(64), primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("role", String(7), nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""Mail in, tracked copies out: the relay program."""

@@ -1,0 +1,1 @@
+"""Raw bytes of a message, read by offset and never re-serialised."""

@@ -1,0 +1,69 @@
+"""What the organisation has said about tracking, as judge and compile read it."""
+
+from dataclasses import dataclass
+
+from ledger.address import Address, matches_pattern
+from ledger.mode import TrackingMode
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule narrows for all whom it matches; a key left out (None) matches all."""
+
+    name: str
+    sender: str | None = None
+    account: str | None = None
+    recipient: str | None = None
+    mode: TrackingMode = TrackingMode.INDIVIDUAL
+    opens: bool = True
+    clicks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingHost:
+    """The base of all our URLs for the senders that match one of the patterns."""
+
+    senders: tuple[str, ...]
+    base_url: str
+    """Scheme and host, without a final slash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The options of `[tracking]`, the rules and the tracking hosts; defaults as configured there."""
+
+    hostname: str
+    base_url: str
+    """Without a final slash."""
+    mode: TrackingMode = TrackingMode.INDIVIDUAL
+    opens: bool = True
+    clicks: bool = True
+    """False also where clicks = "seats" and `seats` is empty."""
+    seats: tuple[str, ...] | None = None
+    """Patterns of senders who have click tracking; None: clicks does not depend on seats."""
+    max_copies: int = 50
+    unknown_consent: TrackingMode = TrackingMode.ANONYMOUS
+    observe: bool = False
+    internal_domains: tuple[str, ...] = ()
+    excluded_hosts: tuple[str, ...] = ()
+    skip_url_text: bool = True
+    text_clicks: bool = False
+    max_url_length: int = 2000
+    pixel_at_top: bool = False
+    """`pixel_position = "top"`; otherwise it is chosen by the content."""
+    track_dkim_signed: bool = False
+    rules: tuple[Rule, ...] = ()
+    tracking_hosts: tuple[TrackingHost, ...] = ()
+
+    @property
+    def own_bases(self) -> tuple[str, ...]:
+        """Every base under which a URL is ours, in the order of the configuration."""
+        return (self.base_url, *(host.base_url for host in self.tracking_hosts))
+
+    def base_for(self, sender: Address | None) -> str:
+        """Return the base for a sender: of the first tracking host that matches, else the default."""
+        if sender is not None:
+            for host in self.tracking_hosts:
+                if any(matches_pattern(pattern, sender) for pattern in host.senders):
+                    return host.base_url
+        return self.base_url

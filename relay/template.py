@@ -1,0 +1,138 @@
+"""A message with blanks: compiled once at acceptance, stamped for each copy."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from relay.verdict import Clicks, PassThrough
+
+TEMPLATE_VERSION = 1
+
+
+class SlotKind(StrEnum):
+    """What a blank is for."""
+
+    PIXEL = "pixel"
+    LINK = "link"
+
+
+class SlotEncoding(StrEnum):
+    """How the token is written into its blank."""
+
+    LITERAL = "literal"
+    """The 36 characters themselves: 7bit, 8bit, binary and quoted-printable."""
+    BASE64 = "base64"
+    """The base64 of `lead + token + tail`: whole quanta, 48 or 52 characters on one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One blank of fixed length, and how to write into it."""
+
+    kind: SlotKind
+    number: int
+    """0 is the pixel, 1 to 4095 the links; the same in every layout of the message."""
+    encoding: SlotEncoding = SlotEncoding.LITERAL
+    lead: bytes = b""
+    """Constant decoded bytes before the token in its quanta; base64 only."""
+    tail: bytes = b""
+    """Constant decoded bytes after the token in its quanta; base64 only."""
+    html: bool = True
+    """It stands in text/html, else in text/plain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """A token's place in decoded bytes, before its transfer encoding has laid it out as a Slot."""
+
+    kind: SlotKind
+    number: int
+    html: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What replaces `text[start:end]` of a decoded body: literal bytes and blanks, in order."""
+
+    start: int
+    end: int
+    """Equal to start where something is only inserted."""
+    pieces: tuple[bytes | Blank, ...]
+    """Empty where something is only removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch `original[start:end]` that is kept as it is."""
+
+    start: int
+    end: int
+
+
+Segment = bytes | Span | Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A tracked link of the message."""
+
+    number: int
+    """Of its slot."""
+    part: str
+    url: str
+    """The destination as the mail had it, serialised by the URL Standard, fragment included."""
+    destination: bytes
+    """What stands after the token in our URL and is signed: no scheme, no fragment."""
+    https: bool
+    text: str
+    """What the reader sees, shortened; the alt of a linked image."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftLink:
+    """A link that was looked at and left alone."""
+
+    part: str
+    url: str
+    text: str
+    reason: PassThrough
+
+
+@dataclass(frozen=True, slots=True)
+class PartNote:
+    """What became of one leaf part."""
+
+    part: str
+    media_type: str
+    reason: PassThrough | None
+    """None: something in it is tracked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The segments for one treatment: what `opens` and `clicks` put in."""
+
+    opens: bool
+    clicks: Clicks
+    segments: tuple[Segment, ...]
+    """In order; joined, with slots filled, they are the copy as it goes on the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A compiled message.
+
+    Law: with every slot given back what stood there, each layout is the original.
+    """
+
+    original: bytes
+    """Dot-stuffed and with its Received, without Bcc and our control fields: what goes out untracked."""
+    layouts: tuple[Layout, ...]
+    """One for each distinct (opens, clicks) of the treatments in which anything is tracked."""
+    base_url: str
+    """Of the sender's tracking host, without a final slash."""
+    links: tuple[Link, ...] = ()
+    left: tuple[LeftLink, ...] = ()
+    parts: tuple[PartNote, ...] = ()
+    passed: PassThrough | None = None
+    """Why no layout tracks anything."""
+    version: int = TEMPLATE_VERSION
