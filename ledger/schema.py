@@ -1,7 +1,8 @@
 """The tables of both stores, each index named for the query it serves.
 
-`ledger` and `spool` are two SQLite files, or two schemas of one PostgreSQL database.
-Both are moved forward by `ledger/migrations`; a test holds migrations and tables together.
+`ledger` and `spool` are two SQLite files, or two schemas of one PostgreSQL database; `spill` is
+always a SQLite file.  All are moved forward by `ledger/migrations`; a test holds migrations and
+tables together.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -201,10 +202,13 @@ hits = Table(
     Column("html", Boolean, nullable=False),
     Column("url", Text, comment="destination of a click"),
     Column("features", JSON, nullable=False, comment="what the rules look at; no full address"),
-    Column("waiting", Boolean, nullable=False, comment="its send is not known yet: no event so far"),
+    Column("waiting", Boolean, nullable=False, comment="no event so far: not judged yet"),
     # what else came for this copy lately
     Index("ix_hits_copy", "copy_id", "at"),
-    Index("ix_hits_waiting", "at", sqlite_where=Column("waiting"), postgresql_where=Column("waiting")),
+    # what is to be judged, its send once it is known
+    Index(
+        "ix_hits_waiting", "at", sqlite_where=Column("waiting"), postgresql_where=Column("waiting")
+    ),
 )
 
 events = Table(
@@ -219,6 +223,7 @@ events = Table(
     Column("hit_id", String(26)),
     Column("message_id", Text),
     Column("sender", Text),
+    Column("sender_key", Text),
     Column("subject", Text),
     Column("recipient", Text),
     Column("recipient_key", Text),
@@ -247,9 +252,27 @@ events = Table(
     Index("ix_events_time", "at"),
     Index("ix_events_send", "send_id", "number"),
     Index("ix_events_recipient", "recipient_key", "at"),
+    Index("ix_events_sender", "sender_key", "at"),
+    Index("ix_events_message_id", "message_id"),
     # whether a hit is the first of its kind, or repeats a view
     Index("ix_events_copy", "copy_id", "type", "at"),
     sqlite_autoincrement=True,
+)
+
+spill = MetaData(naming_convention=_names)
+"""Hits that could not be recorded at once: a file of the collector's own, loaded later."""
+
+spilled_hits = Table(
+    "spilled_hits",
+    spill,
+    Column("hit_id", String(26), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("kind", String(5), nullable=False),
+    Column("copy_id", BigInteger, nullable=False),
+    Column("slot", Integer, nullable=False),
+    Column("html", Boolean, nullable=False),
+    Column("url", Text),
+    Column("features", JSON, nullable=False),
 )
 
 sign_in_links = Table(

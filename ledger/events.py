@@ -1,0 +1,188 @@
+"""The record of events: added once each, read page by page.
+
+Law: recording the same event again changes nothing.
+A page is cut by the number of an event, its place in the order of recording.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger.address import Address, parse_address
+from ledger.event import Agent, Attribution, Event, EventType
+from ledger.mode import TrackingMode
+from ledger.schema import copy_recipients, events
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event and what it is about, as the ledger keeps it."""
+
+    event: Event
+    copy_id: int | None = None
+    hit_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events are wanted; what is left out does not narrow."""
+
+    since: datetime | None = None
+    """At this instant or later."""
+    until: datetime | None = None
+    """Before this instant."""
+    sender: Address | None = None
+    recipient: Address | None = None
+    """His own events, and the shared ones of a copy that he got."""
+    message_id: str | None = None
+    """With or without angle brackets."""
+    send_id: str | None = None
+    types: frozenset[EventType] = frozenset()
+    classifications: frozenset[Agent] = frozenset()
+
+
+async def insert_events(connection: AsyncConnection, rows: Iterable[RecordedEvent]) -> None:
+    """Add events in the order given; one whose `event_id` is known is left as it stands."""
+    values = [_row_of(row) for row in rows]
+    if values:
+        # Row by row: numbers follow this order, and an ignored row takes none.
+        statement = insert(events).on_conflict_do_nothing(index_elements=["event_id"])
+        await connection.execute(statement, values)
+
+
+async def select_events(
+    connection: AsyncConnection,
+    wanted: EventFilter,
+    *,
+    after: int | None = None,
+    before: int | None = None,
+    limit: int,
+) -> tuple[tuple[int, Event], ...]:
+    """Return at most `limit` events, each with its number.
+
+    With `after`, oldest first, from the next higher number on; else newest first, below `before`
+    where it is given.  The last number of a page is the cursor of the next one.
+    """
+    conditions = _conditions(wanted)
+    if after is not None:
+        conditions.append(events.c.number > after)
+    if before is not None:
+        conditions.append(events.c.number < before)
+    order = events.c.number.desc() if after is None else events.c.number
+    statement: Select[Any] = select(events).where(*conditions).order_by(order).limit(limit)
+    found = await connection.execute(statement)
+    return tuple((row.number, _event_of(row)) for row in found)
+
+
+async def last_number(connection: AsyncConnection) -> int:
+    """Return the highest number given so far, 0 where there is no event."""
+    return (await connection.scalar(select(func.max(events.c.number)))) or 0
+
+
+def _conditions(wanted: EventFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.since is not None:
+        conditions.append(events.c.at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(events.c.at < wanted.until)
+    if wanted.sender is not None:
+        conditions.append(events.c.sender_key == wanted.sender.key)
+    if wanted.recipient is not None:
+        conditions.append(_concerns(wanted.recipient.key))
+    if wanted.message_id is not None:
+        conditions.append(events.c.message_id == wanted.message_id.strip().strip("<>"))
+    if wanted.send_id is not None:
+        conditions.append(events.c.send_id == wanted.send_id)
+    if wanted.types:
+        conditions.append(events.c.type.in_(sorted(wanted.types)))
+    if wanted.classifications:
+        conditions.append(events.c.classification.in_(sorted(wanted.classifications)))
+    return conditions
+
+
+def _concerns(recipient_key: str) -> ColumnElement[bool]:
+    got = select(copy_recipients.c.copy_id).where(copy_recipients.c.recipient_key == recipient_key)
+    shared = and_(events.c.attribution == Attribution.SHARED.value, events.c.copy_id.in_(got))
+    return or_(events.c.recipient_key == recipient_key, shared)
+
+
+def _row_of(recorded: RecordedEvent) -> dict[str, Any]:
+    event = recorded.event
+    return {
+        "event_id": event.event_id,
+        "type": event.type.value,
+        "at": event.timestamp,
+        "send_id": event.send_id,
+        "copy_id": recorded.copy_id,
+        "hit_id": recorded.hit_id,
+        "message_id": event.message_id,
+        "sender": event.sender,
+        "sender_key": _key(event.sender),
+        "subject": event.subject,
+        "recipient": event.recipient,
+        "recipient_key": _key(event.recipient),
+        "recipient_type": event.recipient_type,
+        "attribution": event.attribution,
+        "candidates": list(event.candidates),
+        "tracking_mode": event.tracking_mode,
+        "url": event.url,
+        "link_id": event.link_id,
+        "link_text": event.link_text,
+        "classification": event.classification,
+        "confidence": event.confidence,
+        "reasons": list(event.reasons),
+        "rules_version": event.rules_version,
+        "first": event.first,
+        "repeats": event.repeats,
+        "notice": event.notice,
+        "inferred_from": event.inferred_from,
+        "user_agent": event.user_agent,
+        "ip_address": event.ip_address,
+        "reply": event.reply,
+        "upstream": event.upstream,
+        "tags": list(event.tags),
+        "metadata": dict(event.metadata),
+    }
+
+
+def _event_of(row: Row[Any]) -> Event:
+    return Event(
+        event_id=row.event_id,
+        type=EventType(row.type),
+        timestamp=row.at,
+        send_id=row.send_id,
+        message_id=row.message_id,
+        sender=row.sender,
+        subject=row.subject,
+        recipient=row.recipient,
+        recipient_type=row.recipient_type,
+        attribution=None if row.attribution is None else Attribution(row.attribution),
+        candidates=tuple(row.candidates),
+        tracking_mode=None if row.tracking_mode is None else TrackingMode(row.tracking_mode),
+        url=row.url,
+        link_id=row.link_id,
+        link_text=row.link_text,
+        classification=None if row.classification is None else Agent(row.classification),
+        confidence=row.confidence,
+        reasons=tuple(row.reasons),
+        rules_version=row.rules_version,
+        first=row.first,
+        repeats=row.repeats,
+        notice=row.notice,
+        inferred_from=row.inferred_from,
+        user_agent=row.user_agent,
+        ip_address=row.ip_address,
+        reply=row.reply,
+        upstream=row.upstream,
+        tags=tuple(row.tags),
+        metadata=dict(row.metadata),
+    )
+
+
+def _key(address: str | None) -> str | None:
+    return None if address is None else parse_address(address).key
