@@ -1,0 +1,305 @@
+"""Every option once: type, unit, default and why to change it.
+
+The example file and docs/configuration.md are made from here by `python -m config.reference`.
+A name that ends in `_s` counts seconds, in `_bytes` bytes.
+"""
+
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from config.derive import derive_defaults
+from config.kinds import (
+    BaseUrl,
+    Count,
+    Domain,
+    Endpoint,
+    Host,
+    Listen,
+    Network,
+    OptionalFile,
+    Pattern,
+    Port,
+    Positive,
+    SqliteUrl,
+    Switch,
+    Text,
+    TrackingBase,
+    later,
+)
+from ledger.mode import TrackingMode
+
+Table = Mapping[str, object]
+UpstreamTls = Literal["starttls", "implicit", "opportunistic", "none"]
+UpstreamAuth = Literal["password", "xoauth2", "certificate", "none"]
+
+
+class Section(BaseModel):
+    """One table of the file."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True
+    )
+
+
+class Server(Section):
+    """What is common to relay, collector and console."""
+
+    hostname: Host = "localhost"
+    """The name this machine gives itself in EHLO, Received and Reporting-MTA.
+    Set it to a name that resolves to this machine: many servers refuse mail from `localhost`."""
+    state_dir: Path = Path("var")
+    """Folder of databases, keys and spill; relative to this file.
+    Set it to a folder on a disk that keeps what was flushed, and back it up."""
+
+
+class Database(Section):
+    """The two stores; they are made and moved forward at start."""
+
+    url: SqliteUrl = "sqlite+aiosqlite:///var/ledger.db"
+    """The ledger: sends, hits, events, consent, people. Set it to keep the record on another disk.
+    Without it: `ledger.db` in `server.state_dir`."""
+    spool_url: SqliteUrl = "sqlite+aiosqlite:///var/spool.db"
+    """The spool: mail that is not delivered yet. Set it to keep the queue on the fastest disk.
+    Without it: `spool.db` in `server.state_dir`."""
+
+
+class RelayAuth(Section):
+    """Who may sign in to submit mail."""
+
+    mode: Annotated[Literal["none", "users", "upstream"], later("users", "upstream")] = "none"
+    """`none`: nobody signs in, and only `relay.trusted_networks` may submit."""
+
+
+class Relay(Section):
+    """Mail in."""
+
+    listen: tuple[Listen, ...] = Field(default=(Endpoint("127.0.0.1", 2525),), min_length=1)
+    """Where SMTP is spoken. Add this machine's address to serve other machines."""
+    trusted_networks: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+    """Who may submit without signing in, as any sender. Add the networks of your own machines only:
+    whoever is in here can send mail through you."""
+    max_message_bytes: Positive = 26_214_400
+    """Larger mail is refused with 552. Set it to what the upstream takes."""
+    max_recipients: Positive = 1000
+    """More recipients in one send are put off with 452, and mail programs send the rest anew."""
+    bare_lf: Literal["normalize", "refuse"] = "normalize"
+    """A line that ends in LF alone is brought to CRLF once, or the mail is refused with 550.
+    `refuse` where every client is known to be right."""
+    tls: Annotated[Table, later()] = {}
+    """Certificate and key of the relay itself."""
+    auth: RelayAuth = RelayAuth()
+
+
+class Upstream(Section):
+    """A smart host that takes the mail; without any, mail is captured in the sandbox mailbox."""
+
+    name: Text = "default"
+    """Shown in log and events as `upstream`; each one's own."""
+    host: Host
+    """Name or address of the smart host."""
+    port: Port = 587
+    """587 for submission, 465 with `tls = "implicit"`, 25 between servers."""
+    tls: UpstreamTls = "starttls"
+    """`starttls` and `implicit` verify the certificate and never send without; `opportunistic`
+    takes what is offered; `none` where the way is safe by itself, such as on one machine."""
+    username: str = ""
+    """Name to sign in with; empty: without signing in."""
+    password_file: OptionalFile = None
+    """File whose first line is the password; relative to this file. Keep it readable for the
+    relay's user alone."""
+    auth: Annotated[UpstreamAuth, later("xoauth2", "certificate")] = "password"
+    """How to sign in where `username` is set; `none`: never."""
+    senders: tuple[Pattern, ...] = Field(default=("*",), min_length=1)
+    """Which envelope senders it serves: the first upstream that matches, then the next ones that
+    match where it can not be reached."""
+    max_connections: Positive = 10
+    """At most so many at once. Microsoft 365 allows 3 a mailbox."""
+    max_recipients_per_transaction: Positive = 100
+    """Copies for more recipients are sent in several transactions (RFC 5321 4.5.3.1.8: 100)."""
+    max_messages_per_minute: Annotated[Count, later()] = 0
+    """0: no limit. Set it to what a provider's plan allows."""
+    saves_sent: Annotated[Switch, later()] = False
+    """Set it where the upstream files what it is given in the sender's Sent folder, as Microsoft
+    365 and Gmail do, so that he may open his own pixel."""
+
+
+class Retry(Section):
+    """When deferred mail is tried again."""
+
+    first_after_s: Positive = 60
+    """Pause after the first try; it doubles with each further one."""
+    max_after_s: Positive = 3600
+    """The longest pause."""
+    give_up_after_s: Positive = 432_000
+    """The sender gets a bounce then (RFC 5321 4.5.4.1: 4 to 5 days). Shorter where mail that is
+    late is worth nothing."""
+    delay_notice_after_s: Count = 14_400
+    """The sender is told once that his mail is late; 0: never."""
+    lease_s: Positive = 60
+    """A copy being delivered is another process's when it is not settled or renewed by then."""
+
+
+class Tracking(Section):
+    """What may be tracked; rules, consent and controls in the mail only narrow it."""
+
+    base_url: TrackingBase = "http://127.0.0.1:8025"
+    """Where recipients reach the collector: the start of every pixel and link, and part of mail
+    already sent, so choose it for good. http only on this machine. Without it: the first address
+    of `collector.listen`, where that is on this machine."""
+    mode: TrackingMode = TrackingMode.INDIVIDUAL
+    """Ceiling for everybody: `off`, `anonymous` (someone), `shared` (someone of these) or
+    `individual`."""
+    opens: Switch = True
+    """Put in a pixel."""
+    clicks: Switch | Literal["seats"] = True
+    """Track links; `"seats"`: for the senders in `seats` only."""
+    seats: tuple[Pattern, ...] = ()
+    """Senders who have click tracking when `clicks = "seats"`."""
+    max_copies: Count = 50
+    """A send to more envelope recipients than this is `shared`: one copy for all. 0: always.
+    Lower it where the upstream counts messages."""
+    unknown_consent: TrackingMode
+    """Mode for recipients with no consent on record. Must be said once `base_url` is not on this
+    machine, for it is a matter of law; without it there: `individual`."""
+    anonymous_min: Count = 5
+    """An anonymous copy with fewer recipients keeps no send, only sender and day."""
+    observe: Switch = False
+    """Change no mail, but record what would have been done: to look before switching on."""
+    internal_domains: tuple[Domain, ...] = ()
+    """Recipients there are not tracked: your own domains."""
+    excluded_hosts: tuple[Domain, ...] = ()
+    """Links to these hosts are left alone, such as those of a system that signs its URLs."""
+    skip_url_text: Switch = True
+    """A link whose text is itself a URL stays as it is: filters call the mismatch phishing."""
+    text_clicks: Annotated[Switch, later()] = False
+    """Track links in text/plain too."""
+    max_url_length: Positive = 2000
+    """Longer links are left alone: some mail programs cut them."""
+    pixel_position: Literal["auto", "top"] = "auto"
+    """`auto`: before quoted history or at the end, at the top where Gmail would clip (102 KB)."""
+    dkim_signed: Annotated[Literal["skip", "track", "resign"], later("resign")] = "skip"
+    """Mail that was DKIM-signed before it came here: `skip` leaves it alone, `track` breaks the
+    signature. Better: sign after the relay."""
+
+
+class TrackingHost(Section):
+    """An own base for some senders: a link host foreign to the From domain looks like phishing."""
+
+    senders: tuple[Pattern, ...] = Field(min_length=1)
+    """Envelope senders it is for; the first tracking host that matches."""
+    base_url: TrackingBase
+    """As `tracking.base_url`."""
+
+
+class Rule(Section):
+    """Narrows what may be tracked for all whom it matches; the order does not matter."""
+
+    name: Text
+    """Shown as the reason by `explain` and in the log."""
+    sender: Pattern | None = None
+    """Envelope senders; left out: all."""
+    account: Pattern | None = None
+    """Who signed in; left out: all."""
+    recipient: Pattern | None = None
+    """Envelope recipients; left out: all."""
+    mode: TrackingMode = TrackingMode.INDIVIDUAL
+    """At most this mode."""
+    opens: Switch = True
+    """false: no pixel."""
+    clicks: Switch = True
+    """false: no tracked links."""
+
+
+class Collector(Section):
+    """Hits in."""
+
+    listen: tuple[Listen, ...] = Field(default=(Endpoint("127.0.0.1", 8025),), min_length=1)
+    """Where HTTP is spoken; put a proxy with TLS before it."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Proxies whose X-Forwarded-For is believed: the client is its right-most address that is not
+    one of them."""
+
+
+class Console(Section):
+    """What people see."""
+
+    listen: tuple[Listen, ...] = Field(default=(Endpoint("127.0.0.1", 8026),), min_length=1)
+    """Where HTTP is spoken; put a proxy with TLS before it to serve other machines."""
+    public_url: BaseUrl = "http://127.0.0.1:8026"
+    """Where people reach the console: the start of sign-in links. Without it: the first address of
+    `console.listen`."""
+    oidc: Annotated[Table, later()] = {}
+    """Sign-in by an OpenID provider."""
+
+
+class Privacy(Section):
+    """What is kept, and for how long."""
+
+    keep_network: Literal["none", "truncated", "full"] = "truncated"
+    """How much of a reader's IP address is kept with an event; `truncated`: /24 and /48."""
+    retain_events_s: Annotated[Count, later(default=34_560_000)] = 34_560_000
+    """Events are kept so long: 400 days."""
+    retain_content_s: Count = 0
+    """Content of settled mail is kept so long; 0: deleted when settled. Without it, where mail is
+    captured: 604800, a week."""
+    own_networks: tuple[Network, ...] = ()
+    """Hits from here are our own people's: labelled `self` and never notified."""
+    honour_gpc: Switch = True
+    """A click with `Sec-GPC: 1` is redirected and counted as anonymous."""
+
+
+class Settings(BaseSettings):
+    """The whole configuration; given as it is, for `config.load` reads file and environment."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="INDICIA_", env_nested_delimiter="__"
+    )
+
+    server: Server = Server()
+    database: Database = Database()
+    relay: Relay = Relay()
+    upstream: tuple[Upstream, ...] = ()
+    retry: Retry = Retry()
+    tracking: Tracking
+    tracking_host: tuple[TrackingHost, ...] = ()
+    rule: tuple[Rule, ...] = ()
+    collector: Collector = Collector()
+    console: Console = Console()
+    notices: Annotated[Table, later()] = {}
+    webhook: Annotated[tuple[Table, ...], later()] = ()
+    privacy: Privacy = Privacy()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive(cls, given: object) -> object:
+        return derive_defaults(given) if isinstance(given, Mapping) else given
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings' signature
+        init_settings: PydanticBaseSettingsSource,
+        *_others: PydanticBaseSettingsSource,
+        **_named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return what was given as the only source: a fault must tell the line it came from."""
+        return (init_settings,)
+
+    @property
+    def captures(self) -> bool:
+        """Whether mail is captured instead of forwarded."""
+        return not self.upstream
+
+    @property
+    def keys_dir(self) -> Path:
+        """The folder of the signing keys."""
+        return self.server.state_dir / "keys"
