@@ -8,7 +8,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from ada_url import idna_to_ascii
+from ada_url import idna_to_ascii, idna_to_unicode
 
 MAX_LOCAL_BYTES = 64  # RFC 5321 4.5.3.1.1
 MAX_DOMAIN_BYTES = 255  # RFC 5321 4.5.3.1.2
@@ -16,10 +16,14 @@ MAX_DOMAIN_BYTES = 255  # RFC 5321 4.5.3.1.2
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]"
 _DOT_STRING = rf"{_ATEXT}+(?:\.{_ATEXT}+)*"
 _QUOTED_STRING = r'"(?:[ !#-\[\]-~\u0080-\U0010ffff]|\\[ -~])*"'
-_LABEL = r"[A-Za-z0-9\u0080-\U0010ffff](?:[A-Za-z0-9_\-\u0080-\U0010ffff]*[A-Za-z0-9\u0080-\U0010ffff])?"
+_LET_DIG = r"[A-Za-z0-9\u0080-\U0010ffff]"
+_LABEL = rf"{_LET_DIG}(?:(?:{_LET_DIG}|[_\-])*{_LET_DIG})?"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
 _LITERAL = r"\[[!-Z^-~]+\]"
-_MAILBOX = re.compile(rf"(?P<local>{_DOT_STRING}|{_QUOTED_STRING})@(?P<domain>{_DOMAIN}|{_LITERAL})")
+_MAILBOX = re.compile(
+    rf"(?P<local>{_DOT_STRING}|{_QUOTED_STRING})@(?P<domain>{_DOMAIN}|{_LITERAL})"
+)
+_HOST = re.compile(_DOMAIN)
 _PLAIN_LOCAL = re.compile(_DOT_STRING)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -53,17 +57,18 @@ class Address:
         Without regard to case, U-label as A-label, and a quoted local part unquoted where both
         mean the same (RFC 5321 4.1.2).
 
-        Law: two spellings of one mailbox have one key, and a key parses to itself.
+        Law: spellings that differ in case, quotes or labels have one key, and a key is its own.
         """
         return f"{_local_key(self.local)}@{domain_key(self.domain)}"
 
     @property
     def key_without_detail(self) -> str:
-        """The key without `+detail`, by which a denial is compared."""
-        local = _local_key(self.local)
-        if local.startswith('"'):
-            return f"{local}@{domain_key(self.domain)}"
-        return f"{local.partition('+')[0] or local}@{domain_key(self.domain)}"
+        """The key without `+detail` (RFC 5233), by which a denial is compared.
+
+        Law: no detail changes it, and it is its own.
+        """
+        bare = _bare(self.local)
+        return f"{_written(bare.partition('+')[0] or bare)}@{domain_key(self.domain)}"
 
     @property
     def is_ascii(self) -> bool:
@@ -86,6 +91,9 @@ def parse_address(text: str) -> Address:
         raise AddressError(text, f"the domain is over {MAX_DOMAIN_BYTES} bytes")
     if domain.startswith("[") and not _is_literal(domain[1:-1]):
         raise AddressError(text, "the address in brackets is no IP address")
+    # U+FF20 is mapped to @, U+00AD to nothing: a domain that IDNA turns into none has no host.
+    if not domain.isascii() and not _HOST.fullmatch(idna_to_ascii(domain).decode()):
+        raise AddressError(text, f"{domain!r} is no domain by IDNA")
     return Address(local, domain)
 
 
@@ -100,23 +108,33 @@ def matches_pattern(pattern: str, address: Address) -> bool:
     """Tell whether a shell-like pattern of the configuration matches the whole address.
 
     `*` is any run and `?` one character, all else stands for itself; a pattern without `@` means
-    the addresses of that domain.  Compared by `Address.key`.
+    the addresses of that domain.  Compared as `Address.key` is, and a domain with U-labels in
+    that spelling too, where `?` is one letter.
     """
     local, at, domain = pattern.rpartition("@")
-    wanted = domain_key(domain)
-    whole = f"{_local_key(local)}@{wanted}" if at else f"*@{wanted}"
-    if not at and pattern == "*":
+    local = _local_key(local) if at else "*"
+    key = address.key
+    if _shell_regex(f"{local}@{domain_key(domain)}").fullmatch(key):
         return True
-    return _shell_regex(whole).fullmatch(address.key) is not None
+    if "xn--" not in key:
+        return False
+    spelled = f"{_local_key(address.local)}@{_unicode_domain(address.domain)}"
+    return _shell_regex(f"{local}@{_unicode_domain(domain)}").fullmatch(spelled) is not None
 
 
 def matches_domain(patterns: tuple[str, ...], domain: str) -> bool:
     """Tell whether a domain is in a list: `d` is itself, `*.d` its subdomains, nothing else."""
     key = domain_key(domain)
     return any(
-        key.endswith(domain_key(pattern[1:])) if pattern.startswith("*.") else key == domain_key(pattern)
+        key.endswith(domain_key(pattern[1:]))
+        if pattern.startswith("*.")
+        else key == domain_key(pattern)
         for pattern in patterns
     )
+
+
+def _unicode_domain(domain: str) -> str:
+    return idna_to_unicode(domain_key(domain))
 
 
 def _shell_regex(pattern: str) -> re.Pattern[str]:
@@ -125,12 +143,30 @@ def _shell_regex(pattern: str) -> re.Pattern[str]:
 
 
 def _local_key(local: str) -> str:
+    return _written(_bare(local))
+
+
+def _bare(local: str) -> str:
+    """Return what a local part means: without quotes and case."""
     if local.startswith('"') and local.endswith('"') and len(local) > 1:
-        bare = re.sub(r"\\(.)", r"\1", local[1:-1])
-        if _PLAIN_LOCAL.fullmatch(bare):
-            return bare.lower()
-        return '"' + re.sub(r'(["\\])', r"\\\1", bare).lower() + '"'
-    return local.lower()
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    return local.lower() if local.isascii() else "".join(map(_fold, local))
+
+
+def _written(bare: str) -> str:
+    """Return the shortest spelling of a local part: with quotes where it needs them."""
+    if _PLAIN_LOCAL.fullmatch(bare):
+        return bare
+    return '"' + re.sub(r'(["\\])', r"\\\1", bare) + '"'
+
+
+def _fold(char: str) -> str:
+    # Simple case folding (Unicode 3.13): the full one makes one mailbox of strasse and straße,
+    # lower() makes two of ΑΣ and ας.
+    for folded in (char.casefold(), char.lower()):
+        if len(folded) == 1:
+            return folded
+    return char
 
 
 def _is_literal(text: str) -> bool:
@@ -138,9 +174,8 @@ def _is_literal(text: str) -> bool:
     tag, colon, rest = text.partition(":")
     try:
         if colon and tag.lower() == "ipv6":
-            ipaddress.IPv6Address(rest)
-        else:
-            ipaddress.IPv4Address(text)
+            return ipaddress.IPv6Address(rest).scope_id is None
+        ipaddress.IPv4Address(text)
     except ValueError:
         return False
     return True

@@ -1,7 +1,7 @@
 """What is told to people and programs: the event, in the form of docs/events.md."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -92,9 +92,7 @@ class Event:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-_DELIVERY = frozenset(
-    {EventType.ACCEPTED, EventType.RELAYED, EventType.DEFERRED, EventType.FAILED}
-)
+_DELIVERY = frozenset({EventType.ACCEPTED, EventType.RELAYED, EventType.DEFERRED, EventType.FAILED})
 
 
 def event_object(event: Event) -> dict[str, object]:
@@ -103,7 +101,9 @@ def event_object(event: Event) -> dict[str, object]:
     Instants are UTC to the millisecond with `Z` (RFC 3339); `machine` follows from the label;
     `reply` and `upstream` are there for delivery events only.
     """
-    shown: dict[str, object] = asdict(event)
+    shown: dict[str, object] = {
+        attribute.name: getattr(event, attribute.name) for attribute in fields(Event)
+    }
     shown["timestamp"] = format_instant(event.timestamp)
     shown["machine"] = bool(event.classification and event.classification.machine)
     shown["candidates"] = list(event.candidates)

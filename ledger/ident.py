@@ -8,6 +8,7 @@ import re
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SHAPE = re.compile(rf"[0-7][{_ALPHABET}]{{25}}")
 RANDOM_BITS = 80
+_MOMENT_BITS = 48
 
 
 def new_ident(now_ms: int, random_bits: int) -> str:
@@ -15,7 +16,8 @@ def new_ident(now_ms: int, random_bits: int) -> str:
 
     Law: names sort as their moments do.
     """
-    number = (now_ms & (1 << 48) - 1) << RANDOM_BITS | random_bits & (1 << RANDOM_BITS) - 1
+    moment = now_ms % (1 << _MOMENT_BITS)
+    number = moment << RANDOM_BITS | random_bits % (1 << RANDOM_BITS)
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 

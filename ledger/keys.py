@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.token import MIN_SECRET_BYTES, TokenKey
+from ledger.token import MAX_KEY_ID, MIN_SECRET_BYTES, TokenKey
 
-_NAME = re.compile(r"token-(\d{1,3})\.key")
-_LAST_KEY_ID = 255
+_NAME = re.compile(r"token-(0|[1-9][0-9]{0,2})\.key")
 
 
 class KeyFileError(Exception):
@@ -32,10 +31,10 @@ class KeyRing:
 def load_keys(folder: Path) -> KeyRing:
     """Return the keys in a folder, making the first one where there is none.
 
-    Raises KeyFileError where a file is no key or others may read it.
+    Raises KeyFileError where a file is no key, or others may read it, or we may not.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keys = {key.key_id: key for key in map(_read_key, _key_files(folder))}
+    keys = {key_id: _read_key(path, key_id) for key_id, path in _key_files(folder)}
     if not keys:
         key = _write_key(folder, 0)
         keys = {key.key_id: key}
@@ -48,25 +47,24 @@ def add_key(folder: Path) -> TokenKey:
     Raises KeyFileError where all 256 numbers are taken.
     """
     ring = load_keys(folder)
-    if ring.current.key_id == _LAST_KEY_ID:
-        msg = f"{folder}: all 256 key numbers are used; remove keys whose mail nobody reads any more"
+    if ring.current.key_id == MAX_KEY_ID:
+        msg = f"{folder}: all 256 key numbers are used; remove keys whose mail is read no more"
         raise KeyFileError(msg)
     return _write_key(folder, ring.current.key_id + 1)
 
 
-def _key_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+def _key_files(folder: Path) -> list[tuple[int, Path]]:
+    named = ((_NAME.fullmatch(path.name), path) for path in folder.iterdir())
+    return sorted((int(match[1]), path) for match, path in named if match)
 
 
-def _read_key(path: Path) -> TokenKey:
-    if path.stat().st_mode & 0o077:
-        msg = f"{path}: others may read this key; run: chmod 600 {path}"
-        raise KeyFileError(msg)
-    match = _NAME.fullmatch(path.name)
+def _read_key(path: Path, key_id: int) -> TokenKey:
     try:
-        secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
-        return TokenKey(int(match[1]) if match else -1, secret)
-    except ValueError as error:
+        if path.stat().st_mode & 0o077:
+            msg = f"{path}: others may read this key; run: chmod 600 {path}"
+            raise KeyFileError(msg)
+        return TokenKey(key_id, bytes.fromhex(path.read_text(encoding="ascii").strip()))
+    except (OSError, ValueError) as error:
         msg = f"{path}: not a key ({error}); restore it from a backup, or remove it"
         raise KeyFileError(msg) from error
 
@@ -74,7 +72,8 @@ def _read_key(path: Path) -> TokenKey:
 def _write_key(folder: Path, key_id: int) -> TokenKey:
     secret = secrets.token_bytes(MIN_SECRET_BYTES)
     path = folder / f"token-{key_id}.key"
-    fresh = folder / f".token-{key_id}.{os.getpid()}"
+    # The name is random: a process id comes again after a crash, in a container always.
+    fresh = folder / f".token-{key_id}.{secrets.token_hex(8)}"
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -82,9 +81,19 @@ def _write_key(folder: Path, key_id: int) -> TokenKey:
             file.flush()
             os.fsync(file.fileno())
         # Two first starts at once must agree on one key: the link fails for the later one.
-        os.link(fresh, path)
+        path.hardlink_to(fresh)
     except FileExistsError:
-        return _read_key(path)
+        return _read_key(path, key_id)
     finally:
         fresh.unlink(missing_ok=True)
+    _flush_folder(folder)
     return TokenKey(key_id, secret)
+
+
+def _flush_folder(folder: Path) -> None:
+    # A key whose name is lost with the power leaves every token signed with it unreadable.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

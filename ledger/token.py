@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 TOKEN_CHARACTERS = 36
+MAX_KEY_ID = 255
 MAX_SLOT = 4095
+MAX_COPY_ID = (1 << 63) - 1
 MIN_SECRET_BYTES = 32
 
 _HEAD_BYTES = 11
@@ -65,8 +67,8 @@ class TokenKey:
 
     def __post_init__(self) -> None:
         """Prepare the keyed states, which are copied for each token."""
-        if not 0 <= self.key_id <= 255 or len(self.secret) < MIN_SECRET_BYTES:  # noqa: PLR2004 - one byte
-            msg = f"key {self.key_id} needs a number of one byte and {MIN_SECRET_BYTES} secret bytes"
+        if not 0 <= self.key_id <= MAX_KEY_ID or len(self.secret) < MIN_SECRET_BYTES:
+            msg = f"key {self.key_id} needs a number up to {MAX_KEY_ID}, {MIN_SECRET_BYTES} bytes"
             raise ValueError(msg)
         for kind, name in ((HitKind.OPEN, "_open"), (HitKind.CLICK, "_click")):
             state = hashlib.blake2b(
@@ -85,7 +87,11 @@ def write_token(key: TokenKey, token: Token, destination: bytes = b"") -> bytes:
     """Return the 36 characters for a token whose `key_id` is the key's.
 
     `destination` is what stands after the token in a click's URL, without its fragment.
+    Raises ValueError where a number does not fit its bits.
     """
+    if not (0 <= token.slot <= MAX_SLOT and 0 <= token.copy_id <= MAX_COPY_ID):
+        msg = f"slot {token.slot} or copy {token.copy_id} does not fit a token"
+        raise ValueError(msg)
     flags = _HTTPS * token.https | _HTML * token.html | _ANONYMOUS * token.anonymous
     head = (token.key_id << 80 | token.copy_id << 16 | token.slot << 4 | flags).to_bytes(
         _HEAD_BYTES, "big"

@@ -30,7 +30,7 @@ class TrackingHost:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The options of `[tracking]`, the rules and the tracking hosts; defaults as configured there."""
+    """The options of `[tracking]` with its rules and hosts; the defaults are those there."""
 
     hostname: str
     base_url: str
@@ -61,7 +61,7 @@ class Policy:
         return (self.base_url, *(host.base_url for host in self.tracking_hosts))
 
     def base_for(self, sender: Address | None) -> str:
-        """Return the base for a sender: of the first tracking host that matches, else the default."""
+        """Return a sender's base: of the first tracking host that matches, else the default."""
         if sender is not None:
             for host in self.tracking_hosts:
                 if any(matches_pattern(pattern, sender) for pattern in host.senders):
