@@ -51,6 +51,11 @@ class Store:
         async with self._readers.connect() as connection:
             yield connection
 
+    async def reopen(self) -> None:
+        """Drop the writing connection after a fault of the disk; the next write opens another."""
+        async with self._turn:
+            await self._writer.dispose()
+
     async def close(self) -> None:
         """Close all connections."""
         await self._writer.dispose()

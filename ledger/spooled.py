@@ -1,0 +1,404 @@
+"""The spool's rows: what was promised with 250 and is not settled.
+
+Each function is one step inside the caller's transaction.  A copy goes when no recipient of it is
+pending, a send (and with it the content) when no copy of it is left; recipients go with their copy
+by the foreign key.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger.schema import captured_copies, spooled_copies, spooled_recipients, spooled_sends
+
+PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledSend:
+    """A send as its row has it."""
+
+    send_id: str
+    received_at: datetime
+    sender: str | None
+    account: str | None
+    smtputf8: bool
+    body_8bit: bool
+    message_id: str | None
+    subject: str | None
+    template: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledCopy:
+    """A new copy as its row has it."""
+
+    copy_id: int
+    send_id: str
+    mode: str
+    layout: int | None
+    key_id: int
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledRecipient:
+    """A recipient of a copy who has no final answer yet."""
+
+    copy_id: int
+    number: int
+    recipient: str
+    recipient_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class DueCopy:
+    """A copy that was claimed, with what is known of its send."""
+
+    copy_id: int
+    send_id: str
+    mode: str
+    layout: int | None
+    key_id: int
+    attempts: int
+    delay_noticed: bool
+    received_at: datetime
+    sender: str | None
+    account: str | None
+    smtputf8: bool
+    body_8bit: bool
+    message_id: str | None
+    subject: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedCopy:
+    """A copy that was claimed, and by whom last; lease None: it was settled since."""
+
+    lease: str | None
+    copy_id: int
+    send_id: str
+    mode: str
+    sender: str | None
+    subject: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The last reply for one recipient: `state` is pending, delivered or failed."""
+
+    copy_id: int
+    number: int
+    state: str
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a copy that is not finished is due again."""
+
+    copy_id: int
+    due_at: datetime
+    delay_noticed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedCopy:
+    """A copy kept for the sandbox's mailbox instead of being forwarded."""
+
+    copy_id: int
+    send_id: str
+    captured_at: datetime
+    sender: str | None
+    recipients: tuple[tuple[str, str], ...]
+    """(recipient_type, address)."""
+    mode: str
+    subject: str | None
+    raw: bytes
+    """Unstuffed, as the recipient gets it; empty in a listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedCopy:
+    """A copy that waits or is being delivered, as the queue's pages show it."""
+
+    copy_id: int
+    send_id: str
+    received_at: datetime
+    sender: str | None
+    subject: str | None
+    mode: str
+    attempts: int
+    due_at: datetime
+    held: bool
+    leased: bool
+    recipients: tuple[tuple[str, str, str, str | None], ...]
+    """(recipient_type, address, state, last reply)."""
+
+
+async def insert_sends(
+    connection: AsyncConnection,
+    sends: Sequence[SpooledSend],
+    copies: Sequence[SpooledCopy],
+    recipients: Sequence[SpooledRecipient],
+) -> None:
+    """Add sends with their copies and recipients.
+
+    Raises IntegrityError where a copy_id is taken.
+    """
+    await connection.execute(insert(spooled_sends), [asdict(send) for send in sends])
+    await connection.execute(insert(spooled_copies), [asdict(copy) for copy in copies])
+    await connection.execute(
+        insert(spooled_recipients), [{**asdict(one), "state": PENDING} for one in recipients]
+    )
+
+
+_DUE = (
+    select(
+        spooled_copies.c.copy_id,
+        spooled_copies.c.send_id,
+        spooled_copies.c.mode,
+        spooled_copies.c.layout,
+        spooled_copies.c.key_id,
+        spooled_copies.c.attempts,
+        spooled_copies.c.delay_noticed,
+        spooled_sends.c.received_at,
+        spooled_sends.c.sender,
+        spooled_sends.c.account,
+        spooled_sends.c.smtputf8,
+        spooled_sends.c.body_8bit,
+        spooled_sends.c.message_id,
+        spooled_sends.c.subject,
+    )
+    .join(spooled_sends)
+    .where(spooled_copies.c.held.is_(False), spooled_copies.c.due_at <= bindparam("now"))
+    .order_by(spooled_copies.c.due_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True, of=spooled_copies)
+)
+
+
+async def claim_due(
+    connection: AsyncConnection, limit: int, now: datetime, lease: str, until: datetime
+) -> tuple[DueCopy, ...]:
+    """Return the copies that are due, oldest first, now under `lease`.
+
+    A leased copy is due again when its lease ends, so nobody need look for lost ones.
+    """
+    rows = await connection.execute(_DUE, {"now": now, "most": limit})
+    due = tuple(DueCopy(**row) for row in rows.mappings())
+    if due:
+        await connection.execute(
+            update(spooled_copies)
+            .where(spooled_copies.c.copy_id.in_([copy.copy_id for copy in due]))
+            .values(lease=lease, leased_until=until, due_at=until)
+        )
+    return due
+
+
+async def renew_leases(
+    connection: AsyncConnection, leases: Mapping[int, str], until: datetime
+) -> None:
+    """Move the end of leases (copy_id to lease) that are still held."""
+    statement = (
+        update(spooled_copies)
+        .where(
+            spooled_copies.c.copy_id == bindparam("copy"),
+            spooled_copies.c.lease == bindparam("held_lease"),
+        )
+        .values(leased_until=bindparam("until"), due_at=bindparam("until"))
+    )
+    rows = [{"copy": copy, "held_lease": lease, "until": until} for copy, lease in leases.items()]
+    if rows:
+        await connection.execute(statement, rows)
+
+
+async def pending_recipients(
+    connection: AsyncConnection, copy_ids: Sequence[int]
+) -> dict[int, tuple[SpooledRecipient, ...]]:
+    """Return who is still pending of each copy, in the order of acceptance."""
+    table = spooled_recipients.c
+    rows = await connection.execute(
+        select(table.copy_id, table.number, table.recipient, table.recipient_type)
+        .where(table.copy_id.in_(copy_ids), table.state == PENDING)
+        .order_by(table.copy_id, table.number)
+    )
+    pending = (SpooledRecipient(*row) for row in rows)
+    return {copy_id: tuple(some) for copy_id, some in groupby(pending, attrgetter("copy_id"))}
+
+
+async def read_templates(connection: AsyncConnection, send_ids: Sequence[str]) -> dict[str, bytes]:
+    """Return the packed templates of sends."""
+    table = spooled_sends.c
+    rows = await connection.execute(
+        select(table.send_id, table.template).where(table.send_id.in_(send_ids))
+    )
+    return {row.send_id: row.template for row in rows}
+
+
+async def leased_copies(
+    connection: AsyncConnection, copy_ids: Sequence[int]
+) -> dict[int, LeasedCopy]:
+    """Return copies by their copy_id, locked for this transaction; those settled are missing."""
+    rows = await connection.execute(
+        select(
+            spooled_copies.c.lease,
+            spooled_copies.c.copy_id,
+            spooled_copies.c.send_id,
+            spooled_copies.c.mode,
+            spooled_sends.c.sender,
+            spooled_sends.c.subject,
+        )
+        .join(spooled_sends)
+        .where(spooled_copies.c.copy_id.in_(copy_ids))
+        .with_for_update(of=spooled_copies)
+    )
+    return {copy.copy_id: copy for copy in (LeasedCopy(*row) for row in rows)}
+
+
+async def write_answers(connection: AsyncConnection, answers: Sequence[Answer]) -> None:
+    """Keep the last reply and the state of recipients whose copy is not finished."""
+    statement = (
+        update(spooled_recipients)
+        .where(
+            spooled_recipients.c.copy_id == bindparam("of_copy"),
+            spooled_recipients.c.number == bindparam("of_number"),
+        )
+        .values(state=bindparam("now_state"), reply=bindparam("now_reply"))
+    )
+    rows = [
+        {
+            "of_copy": one.copy_id,
+            "of_number": one.number,
+            "now_state": one.state,
+            "now_reply": one.reply,
+        }
+        for one in answers
+    ]
+    if rows:
+        await connection.execute(statement, rows)
+
+
+async def schedule_retries(connection: AsyncConnection, retries: Sequence[Retry]) -> None:
+    """End the lease of copies that are not finished, count the attempt, set when they are due."""
+    statement = (
+        update(spooled_copies)
+        .where(spooled_copies.c.copy_id == bindparam("of_copy"))
+        .values(
+            lease=None,
+            leased_until=None,
+            attempts=spooled_copies.c.attempts + 1,
+            due_at=bindparam("next_due_at"),
+            delay_noticed=bindparam("noticed"),
+        )
+    )
+    rows = [
+        {"of_copy": one.copy_id, "next_due_at": one.due_at, "noticed": one.delay_noticed}
+        for one in retries
+    ]
+    if rows:
+        await connection.execute(statement, rows)
+
+
+async def capture_copies(connection: AsyncConnection, captured: Sequence[CapturedCopy]) -> None:
+    """Add copies to the captured mailbox."""
+    if captured:
+        await connection.execute(insert(captured_copies), [asdict(copy) for copy in captured])
+
+
+async def delete_finished(connection: AsyncConnection, finished: Sequence[LeasedCopy]) -> None:
+    """Delete copies nobody of whom is pending, and each send whose last copy that was."""
+    if not finished:
+        return
+    copy_ids = [copy.copy_id for copy in finished]
+    send_ids = sorted({copy.send_id for copy in finished})
+    await connection.execute(delete(spooled_copies).where(spooled_copies.c.copy_id.in_(copy_ids)))
+    await connection.execute(
+        delete(spooled_sends).where(
+            spooled_sends.c.send_id.in_(send_ids),
+            ~exists().where(spooled_copies.c.send_id == spooled_sends.c.send_id),
+        )
+    )
+
+
+async def next_due_at(connection: AsyncConnection) -> datetime | None:
+    """Return when the next copy is due or its lease ends; None where nothing waits."""
+    statement = select(func.min(spooled_copies.c.due_at)).where(spooled_copies.c.held.is_(False))
+    due_at: datetime | None = await connection.scalar(statement)
+    return due_at
+
+
+async def list_captured(
+    connection: AsyncConnection, limit: int, before: datetime | None = None
+) -> tuple[CapturedCopy, ...]:
+    """Return captured copies, latest first, without their raw bytes.
+
+    `before` is the `captured_at` of the last one of the page before.
+    """
+    table = captured_copies.c
+    columns = [column for column in table if column.key != "raw"]
+    statement = select(*columns).order_by(table.captured_at.desc(), table.copy_id.desc())
+    if before is not None:
+        statement = statement.where(table.captured_at < before)
+    rows = (await connection.execute(statement.limit(limit))).mappings()
+    return tuple(_captured({**row, "raw": b""}) for row in rows)
+
+
+async def captured_copy(connection: AsyncConnection, copy_id: int) -> CapturedCopy | None:
+    """Return one captured copy with its raw bytes, or None."""
+    statement = select(captured_copies).where(captured_copies.c.copy_id == copy_id)
+    row = (await connection.execute(statement)).mappings().one_or_none()
+    return None if row is None else _captured(row)
+
+
+async def list_queue(connection: AsyncConnection, limit: int) -> tuple[QueuedCopy, ...]:
+    """Return copies that are not settled, those due first first, with all their recipients."""
+    copies, sends = spooled_copies.c, spooled_sends.c
+    rows = (
+        await connection.execute(
+            select(
+                copies.copy_id,
+                copies.send_id,
+                sends.received_at,
+                sends.sender,
+                sends.subject,
+                copies.mode,
+                copies.attempts,
+                copies.due_at,
+                copies.held,
+                copies.lease.is_not(None).label("leased"),
+            )
+            .join(spooled_sends)
+            .order_by(copies.due_at, copies.copy_id)
+            .limit(limit)
+        )
+    ).mappings()
+    queued = list(rows)
+    told = await _told_recipients(connection, [row["copy_id"] for row in queued])
+    return tuple(QueuedCopy(**row, recipients=told[row["copy_id"]]) for row in queued)
+
+
+async def _told_recipients(
+    connection: AsyncConnection, copy_ids: Sequence[int]
+) -> dict[int, tuple[tuple[str, str, str, str | None], ...]]:
+    table = spooled_recipients.c
+    rows = await connection.execute(
+        select(table.copy_id, table.recipient_type, table.recipient, table.state, table.reply)
+        .where(table.copy_id.in_(copy_ids))
+        .order_by(table.copy_id, table.number)
+    )
+    return {
+        copy_id: tuple((kind, recipient, state, reply) for _, kind, recipient, state, reply in some)
+        for copy_id, some in groupby(rows, lambda row: row[0])
+    }
+
+
+def _captured(row: Mapping[Any, Any]) -> CapturedCopy:
+    recipients = tuple((kind, recipient) for kind, recipient in row["recipients"])
+    return CapturedCopy(**{**row, "recipients": recipients})

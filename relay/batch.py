@@ -1,0 +1,276 @@
+"""One transaction of the spool: the steps that are in it, and their rows.
+
+Law: a settlement whose lease is lost changes nothing.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger import spooled
+from ledger.address import parse_address
+from ledger.event import EventType
+from ledger.fact import RecipientTold
+from ledger.ident import RANDOM_BITS, new_ident
+from ledger.mode import TrackingMode
+from ledger.outbox import owe_facts
+from relay.mail import Copy, Recipient, RecipientType
+from relay.promise import Claim, Settlement, Stored
+from relay.reply import Deferred, Delivered, Failed, Outcome
+from relay.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class Claiming:
+    """Claim what is due at `now`, at most `limit`, until `until`."""
+
+    limit: int
+    now: datetime
+    lease: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Renewing:
+    """Let leases (by copy_id) end at `until`."""
+
+    leases: dict[int, str]
+    until: datetime
+
+
+Step = Stored | Settlement | Claiming | Renewing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One caller's step, and where he waits."""
+
+    step: Step
+    sends: tuple[tuple[Stored, bytes], ...]
+    """New mail of this step, with its packed template."""
+    done: asyncio.Future[Any]
+    size_bytes: int
+
+
+async def write_batch(connection: AsyncConnection, jobs: list[Job]) -> list[Any]:
+    """Write all steps and return their answers, in the order of the jobs.
+
+    None for Stored and Renewing, whether the lease was held for a Settlement, the due copies and
+    who is pending of each for Claiming.
+
+    Raises IntegrityError where a copy_id or send_id is taken.
+    """
+    settled = await _standing(
+        connection, [job.step for job in jobs if isinstance(job.step, Settlement)]
+    )
+    await _insert(connection, [send for job in jobs if _counts(job, settled) for send in job.sends])
+    await _write_outcomes(connection, settled)
+    answers: list[Any] = []
+    for job in jobs:
+        match job.step:
+            case Stored():
+                answers.append(None)
+            case Settlement():
+                answers.append(_counts(job, settled))
+            case Claiming(limit, now, lease, until):
+                due = await spooled.claim_due(connection, limit, now, lease, until)
+                pending = await spooled.pending_recipients(connection, [one.copy_id for one in due])
+                answers.append((due, pending))
+            case Renewing(leases, until):
+                await spooled.renew_leases(connection, leases, until)
+                answers.append(None)
+            case _:
+                assert_never(job.step)
+    return answers
+
+
+_Settled = dict[int, tuple[Settlement, spooled.LeasedCopy]]
+"""By copy_id: the settlements whose lease is held, the first for each copy."""
+
+
+def _counts(job: Job, settled: _Settled) -> bool:
+    step = job.step
+    return not isinstance(step, Settlement) or (
+        step.copy_id in settled and settled[step.copy_id][0] is step
+    )
+
+
+async def _standing(connection: AsyncConnection, settlements: list[Settlement]) -> _Settled:
+    settled: _Settled = {}
+    if settlements:
+        held = await spooled.leased_copies(connection, [one.copy_id for one in settlements])
+        for one in settlements:
+            copy = held.get(one.copy_id)
+            if copy is not None and copy.lease == one.lease:
+                settled.setdefault(one.copy_id, (one, copy))
+    return settled
+
+
+async def _insert(connection: AsyncConnection, sends: list[tuple[Stored, bytes]]) -> None:
+    if not sends:
+        return
+    copies = [(stored, copy) for stored, _ in sends for copy in stored.copies]
+    await spooled.insert_sends(
+        connection,
+        [_send_row(stored, packed) for stored, packed in sends],
+        [_copy_row(stored, copy) for stored, copy in copies],
+        [row for _, copy in copies for row in _recipient_rows(copy)],
+    )
+    await owe_facts(connection, [stored.fact for stored, _ in sends])
+
+
+async def _write_outcomes(connection: AsyncConnection, settled: _Settled) -> None:
+    if not settled:
+        return
+    pending = await spooled.pending_recipients(connection, list(settled))
+    answers: list[spooled.Answer] = []
+    retries: list[spooled.Retry] = []
+    finished: list[spooled.LeasedCopy] = []
+    facts: list[RecipientTold] = []
+    for settlement, copy in settled.values():
+        told = _told(settlement, pending.get(copy.copy_id, ()))
+        facts.extend(_fact(settlement, copy, row, outcome) for row, outcome in told.answered)
+        if told.waiting:
+            answers.extend(_answer(row, outcome) for row, outcome in told.answered)
+            due_at = settlement.due_at or settlement.attempt_at
+            retries.append(spooled.Retry(copy.copy_id, due_at, settlement.delay_noticed))
+        else:
+            finished.append(copy)
+    await spooled.write_answers(connection, answers)
+    await spooled.schedule_retries(connection, retries)
+    await spooled.capture_copies(
+        connection, [_captured(*one) for one in settled.values() if one[0].captured is not None]
+    )
+    await spooled.delete_finished(connection, finished)
+    await owe_facts(connection, facts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Rows with their outcome, and whether anybody is left to be tried again."""
+
+    answered: tuple[tuple[spooled.SpooledRecipient, Outcome], ...]
+    waiting: bool
+
+
+def _told(settlement: Settlement, pending: Sequence[spooled.SpooledRecipient]) -> _Told:
+    outcomes = {str(recipient.address): outcome for recipient, outcome in settlement.outcomes}
+    answered = tuple((row, outcomes[row.recipient]) for row in pending if row.recipient in outcomes)
+    ended = sum(not isinstance(outcome, Deferred) for _, outcome in answered)
+    return _Told(answered, waiting=ended < len(pending))
+
+
+def _answer(row: spooled.SpooledRecipient, outcome: Outcome) -> spooled.Answer:
+    return spooled.Answer(row.copy_id, row.number, _STATE[type(outcome)], str(outcome.reply))
+
+
+def _fact(
+    settlement: Settlement,
+    copy: spooled.LeasedCopy,
+    row: spooled.SpooledRecipient,
+    outcome: Outcome,
+) -> RecipientTold:
+    return RecipientTold(
+        event_id=fresh_ident(settlement.attempt_at),
+        type=_EVENT[type(outcome)],
+        at=settlement.attempt_at,
+        send_id=copy.send_id,
+        copy_id=copy.copy_id,
+        recipient=row.recipient,
+        recipient_type=row.recipient_type,
+        reply=str(outcome.reply),
+        upstream=settlement.upstream,
+    )
+
+
+_STATE = {Delivered: "delivered", Deferred: spooled.PENDING, Failed: "failed"}
+_EVENT = {
+    Delivered: EventType.RELAYED,
+    Deferred: EventType.DEFERRED,
+    Failed: EventType.FAILED,
+}
+
+
+def _captured(settlement: Settlement, copy: spooled.LeasedCopy) -> spooled.CapturedCopy:
+    delivered = (one for one, outcome in settlement.outcomes if isinstance(outcome, Delivered))
+    return spooled.CapturedCopy(
+        copy_id=copy.copy_id,
+        send_id=copy.send_id,
+        captured_at=settlement.attempt_at,
+        sender=copy.sender,
+        recipients=tuple((one.recipient_type.value, str(one.address)) for one in delivered),
+        mode=copy.mode,
+        subject=copy.subject,
+        raw=settlement.captured or b"",
+    )
+
+
+def _send_row(stored: Stored, packed: bytes) -> spooled.SpooledSend:
+    submission, envelope = stored.submission, stored.submission.envelope
+    return spooled.SpooledSend(
+        send_id=submission.send_id,
+        received_at=submission.received_at,
+        sender=None if envelope.sender is None else str(envelope.sender),
+        account=submission.account,
+        smtputf8=envelope.smtputf8,
+        body_8bit=envelope.body_8bit,
+        message_id=stored.fact.message_id,
+        subject=stored.fact.subject,
+        template=packed,
+    )
+
+
+def _copy_row(stored: Stored, copy: Copy) -> spooled.SpooledCopy:
+    return spooled.SpooledCopy(
+        copy_id=copy.copy_id,
+        send_id=copy.send_id,
+        mode=copy.mode.value,
+        layout=copy.layout,
+        key_id=copy.key_id,
+        due_at=stored.submission.received_at,
+    )
+
+
+def _recipient_rows(copy: Copy) -> list[spooled.SpooledRecipient]:
+    return [
+        spooled.SpooledRecipient(copy.copy_id, number, str(one.address), one.recipient_type.value)
+        for number, one in enumerate(copy.recipients)
+    ]
+
+
+def claim_of(
+    due: spooled.DueCopy,
+    pending: Sequence[spooled.SpooledRecipient],
+    lease: str,
+    template: Template,
+) -> Claim:
+    """Return the claim that the rows of a copy, its recipients and its template make."""
+    recipients = tuple(
+        Recipient(parse_address(row.recipient), RecipientType(row.recipient_type))
+        for row in pending
+    )
+    mode = TrackingMode(due.mode)
+    return Claim(
+        copy=Copy(due.copy_id, due.send_id, mode, due.layout, due.key_id, recipients),
+        lease=lease,
+        sender=None if due.sender is None else parse_address(due.sender),
+        template=template,
+        attempts=due.attempts,
+        received_at=due.received_at,
+        message_id=due.message_id,
+        subject=due.subject,
+        account=due.account,
+        smtputf8=due.smtputf8,
+        body_8bit=due.body_8bit,
+        delay_noticed=due.delay_noticed,
+    )
+
+
+def fresh_ident(at: datetime) -> str:
+    """Return a new name for an event or a lease."""
+    return new_ident(int(at.timestamp() * 1000), secrets.randbits(RANDOM_BITS))

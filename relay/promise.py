@@ -1,0 +1,73 @@
+"""The words of the spool: what is stored, claimed and settled."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ledger.address import Address
+from ledger.fact import SendAccepted
+from relay.mail import Copy, Recipient, Submission
+from relay.reply import Deferred, Outcome
+from relay.template import Template
+
+
+class SpoolError(Exception):
+    """Nothing of what was asked is on disk; the text says why."""
+
+
+class CopyIdTaken(SpoolError):  # noqa: N818 - what happened, not who is to blame
+    """A copy_id is in use: draw again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One send as it enters the spool, with the fact that it was accepted."""
+
+    submission: Submission
+    template: Template
+    copies: tuple[Copy, ...]
+    fact: SendAccepted
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One copy that is due, with all that stamping and delivering need."""
+
+    copy: Copy
+    """Its recipients are those still pending."""
+    lease: str
+    sender: Address | None
+    template: Template
+    attempts: int
+    """Made before this one."""
+    received_at: datetime
+    message_id: str | None
+    subject: str | None
+    account: str | None
+    smtputf8: bool
+    body_8bit: bool
+    delay_noticed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of one attempt; a recipient without an outcome stays pending."""
+
+    copy_id: int
+    lease: str
+    attempt_at: datetime
+    outcomes: tuple[tuple[Recipient, Outcome], ...]
+    upstream: str
+    due_at: datetime | None = None
+    """The next attempt; must be said where somebody is deferred."""
+    captured: bytes | None = None
+    """Unstuffed bytes for the captured mailbox, where there is no upstream."""
+    delay_noticed: bool = False
+    notices: tuple[Stored, ...] = ()
+    """Bounces and delay notices, stored as new mail in the same transaction."""
+
+    def __post_init__(self) -> None:
+        """Refuse to lose the deferred."""
+        deferred = any(isinstance(outcome, Deferred) for _, outcome in self.outcomes)
+        if deferred and self.due_at is None:
+            msg = f"copy {self.copy_id}: somebody is deferred and no due_at is given"
+            raise ValueError(msg)
