@@ -1,0 +1,406 @@
+"""Real programs around a real Indicia: how each is started, waited for and ended."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = Path(sys.executable).with_name("indicia")
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)
+# Postfix's virtual delivery takes no patterns; all other addresses share one Maildir.
+MAILBOXES = ("to1", "to2", "cc1", "bcc1")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(reached: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Return the first true answer; fail with `what` when there is none in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if answer := reached():
+            return answer
+        time.sleep(0.05)
+    pytest.fail(f"not within {seconds} s: {what}")
+
+
+def accepts(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+@dataclass
+class Running:
+    """An Indicia started by a test, and what one wants to ask it."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+    smtp: int
+    collector: int
+    console: int
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *words: str) -> str:
+        """Run `indicia …` beside it and return what it prints."""
+        done = subprocess.run(
+            [COMMAND, "--config", self.folder / "indicia.toml", *words],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return done.stdout
+
+    def events(self, *types: str) -> list[dict[str, Any]]:
+        """All events of these types, as `indicia log --json` tells them."""
+        lines = self.command("log", "--json").splitlines()
+        return [event for event in map(json.loads, lines) if event["type"] in types]
+
+    def output(self) -> str:
+        return (self.folder / "output.txt").read_text(errors="replace")
+
+
+@pytest.fixture
+def ports() -> Callable[[], int]:
+    return free_port
+
+
+@pytest.fixture
+def waiting() -> Callable[..., Any]:
+    return wait_until
+
+
+@pytest.fixture
+def start_indicia(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Start `indicia serve` with a configuration; ended, by its process id, with the test."""
+    started: list[Running] = []
+
+    def start(upstream: str = "", tracking: str = "", env: dict[str, str] | None = None) -> Running:
+        smtp, collector, console = free_port(), free_port(), free_port()
+        (tmp_path / "indicia.toml").write_text(
+            f"""
+[server]
+hostname = "relay.sender.test"
+state_dir = "{tmp_path}/state"
+[database]
+url = "sqlite+aiosqlite:///{tmp_path}/state/ledger.db"
+spool_url = "sqlite+aiosqlite:///{tmp_path}/state/spool.db"
+[relay]
+listen = ["127.0.0.1:{smtp}"]
+[tracking]
+base_url = "http://127.0.0.1:{collector}"
+unknown_consent = "individual"
+{tracking}
+[collector]
+listen = ["127.0.0.1:{collector}"]
+[console]
+listen = ["127.0.0.1:{console}"]
+public_url = "http://127.0.0.1:{console}"
+{upstream}
+"""
+        )
+        environment = {**os.environ, **(env or {})}
+        with (tmp_path / "output.txt").open("ab") as output:
+            process = subprocess.Popen(
+                [COMMAND, "--config", tmp_path / "indicia.toml", "serve"],
+                cwd=tmp_path,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        running = Running(tmp_path, process, smtp, collector, console, environment)
+        started.append(running)
+        wait_until(
+            lambda: all(map(accepts, (smtp, collector, console))) or process.poll() is not None,
+            30,
+            "indicia serve accepts connections",
+        )
+        assert process.poll() is None, running.output()
+        return running
+
+    yield start
+    for running in started:
+        end(running.process)
+
+
+def end(process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        pytest.fail(f"indicia did not end within {seconds} s of SIGTERM")
+
+
+@dataclass
+class Postfix:
+    """A smart host with STARTTLS, SASL and a Maildir for each address of example.test."""
+
+    port: int
+    maildirs: Path
+    authority: Path
+    username: str = "relay"
+    password: str = "s3cret canary"
+
+    def upstream(self, folder: Path) -> str:
+        """The [[upstream]] that leads here."""
+        secret = folder / "upstream-password"
+        secret.write_text(self.password)
+        secret.chmod(0o600)
+        return f"""
+[[upstream]]
+name = "smart host"
+host = "localhost"
+port = {self.port}
+tls = "starttls"
+username = "{self.username}"
+password_file = "{secret}"
+"""
+
+    def mail_of(self, address: str) -> list[bytes]:
+        """Every message delivered to an address, as SMTP had it: CRLF, without delivery fields."""
+        found = sorted((self.maildirs / address / "new").glob("*"), key=lambda path: path.name)
+        return [_as_sent(path.read_bytes()) for path in found]
+
+
+def _as_sent(stored: bytes) -> bytes:
+    """Undo what delivery adds: Return-Path, X-Original-To, Delivered-To, and its own Received."""
+    lines = stored.replace(b"\r\n", b"\n").split(b"\n")
+    while lines[0].startswith((b"Return-Path:", b"X-Original-To:", b"Delivered-To:")):
+        del lines[0]
+    assert lines[0].startswith(b"Received: from"), lines[0]
+    del lines[0]
+    while lines[0][:1] in b" \t":
+        del lines[0]
+    return b"\r\n".join(lines)
+
+
+@pytest.fixture(scope="session")
+def postfix() -> Iterator[Postfix]:
+    missing = [name for name in ("postfix", "dovecot", "openssl") if not which(name)]
+    if missing or os.geteuid() != 0:
+        pytest.skip(f"needs root and {' '.join(missing) or 'root'}: Postfix changes its user")
+    # Postfix's and the delivery's users must be able to enter; pytest's own folders are 0700.
+    base = Path("/tmp") / f"indicia-postfix-{os.getpid()}"
+    base.mkdir(mode=0o755)
+    try:
+        server = _start_postfix(base, free_port())
+        yield server
+    finally:
+        _end_postfix(base)
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def which(name: str) -> str | None:
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def _start_postfix(base: Path, port: int) -> Postfix:
+    maildirs, etc, queue, state, sasl = (
+        base / name for name in ("maildirs", "etc", "queue", "state", "sasl")
+    )
+    for folder in (maildirs, etc, queue, state, sasl):
+        folder.mkdir(mode=0o755)
+    shutil.chown(maildirs, "nobody")
+    shutil.chown(state, "postfix")
+    authority = _certificate(etc)
+    server = Postfix(port, maildirs, authority)
+    (sasl / "users").write_text(f"{server.username}:{{PLAIN}}{server.password}\n")
+    shutil.chown(sasl / "users", "dovecot")
+    (sasl / "dovecot.conf").write_text(_DOVECOT.format(sasl=sasl, queue=queue))
+    (etc / "main.cf").write_text(
+        _MAIN_CF.format(queue=queue, state=state, etc=etc, maildirs=maildirs, nobody=_nobody())
+    )
+    boxes = [f"{name}@example.test {name}@example.test/" for name in MAILBOXES]
+    (etc / "boxes").write_text("\n".join([*boxes, "@example.test catchall/"]) + "\n")
+    (etc / "master.cf").write_text(_MASTER_CF.format(port=port))
+    launch([which("postfix"), "-c", etc, "start"], base / "start.txt")
+    wait_until(lambda: accepts(port), 20, "Postfix accepts connections")
+    launch([which("dovecot"), "-c", sasl / "dovecot.conf"], base / "start.txt")
+    wait_until((queue / "private" / "auth").exists, 10, "Dovecot answers Postfix's SASL")
+    return server
+
+
+def _end_postfix(base: Path) -> None:
+    if (base / "etc" / "main.cf").exists():
+        subprocess.run(
+            [str(which("postfix")), "-c", str(base / "etc"), "stop"],
+            capture_output=True,
+            check=False,
+        )
+    with contextlib.suppress(OSError, ValueError):
+        dovecot = int((base / "sasl" / "run" / "master.pid").read_text())
+        os.kill(dovecot, signal.SIGTERM)
+        wait_until(lambda: not Path(f"/proc/{dovecot}").exists(), 10, "Dovecot has ended")
+
+
+def _nobody() -> str:
+    return run(["id", "-u", "nobody"]).strip()
+
+
+def _certificate(folder: Path) -> Path:
+    import trustme  # noqa: PLC0415 - only where Postfix runs
+
+    authority = trustme.CA()
+    host = authority.issue_cert("localhost")
+    host.private_key_and_cert_chain_pem.write_to_path(folder / "host.pem")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    return folder / "ca.pem"
+
+
+def run(words: list[Any]) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+    return done.stdout
+
+
+def launch(words: list[Any], output: Path) -> None:
+    """Start what goes on in the background; a pipe would stay open as long as it lives."""
+    with output.open("ab") as file:
+        done = subprocess.run(words, stdout=file, stderr=file, timeout=60, check=False)
+    assert done.returncode == 0, (words, output.read_text())
+
+
+_DOVECOT = """
+base_dir = {sasl}/run
+log_path = {sasl}/log
+protocols =
+ssl = no
+auth_mechanisms = plain login
+passdb {{
+  driver = passwd-file
+  args = {sasl}/users
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home=/nonexistent
+}}
+service auth {{
+  unix_listener {queue}/private/auth {{
+    mode = 0660
+    user = postfix
+    group = postfix
+  }}
+}}
+"""
+
+_MAIN_CF = """
+compatibility_level = 3.6
+queue_directory = {queue}
+data_directory = {state}
+maillog_file = {etc}/log
+maillog_file_prefixes = {etc}
+myhostname = upstream.test
+mydestination =
+mynetworks = 192.0.2.1/32
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+alias_maps =
+local_recipient_maps =
+virtual_mailbox_domains = example.test
+virtual_mailbox_base = {maildirs}
+virtual_mailbox_maps = texthash:{etc}/boxes
+virtual_uid_maps = static:{nobody}
+virtual_gid_maps = static:{nobody}
+virtual_minimum_uid = 1
+smtpd_tls_chain_files = {etc}/host.pem
+smtpd_tls_security_level = encrypt
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = private/auth
+smtpd_recipient_restrictions = permit_sasl_authenticated, reject
+smtpd_peername_lookup = no
+local_header_rewrite_clients =
+smtp_host_lookup = native
+disable_dns_lookups = yes
+message_size_limit = 52428800
+virtual_mailbox_limit = 0
+mailbox_size_limit = 0
+"""
+
+_MASTER_CF = """
+127.0.0.1:{port} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+@pytest.fixture
+def chromium() -> Iterator[Any]:
+    """A Chromium that reaches this machine only."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"needs {CHROMIUM} (Debian package chromium)")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where Chromium is
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def interop() -> Path:
+    """The developers' scripts with real clients, beside the checkout."""
+    folder = ROOT.parent / "shared" / "interop"
+    if not folder.exists():
+        pytest.skip(f"the developers' interop scripts are not at {folder}")
+    return folder
+
+
+@pytest.fixture
+def answer_of() -> Callable[[str], int]:
+    def ask(url: str) -> int:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as reply:
+                return int(reply.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    return ask
