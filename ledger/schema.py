@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -206,9 +207,7 @@ hits = Table(
     # what else came for this copy lately
     Index("ix_hits_copy", "copy_id", "at"),
     # what is to be judged, its send once it is known
-    Index(
-        "ix_hits_waiting", "at", sqlite_where=Column("waiting"), postgresql_where=Column("waiting")
-    ),
+    Index("ix_hits_waiting", "at", sqlite_where=text("waiting"), postgresql_where=text("waiting")),
 )
 
 events = Table(

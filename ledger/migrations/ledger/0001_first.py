@@ -1,0 +1,174 @@
+"""The tables of the first release."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "events",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+            comment="order of recording",
+        ),
+        sa.Column("event_id", sa.String(length=40), nullable=False),
+        sa.Column("type", sa.String(length=20), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("send_id", sa.String(length=26), nullable=True),
+        sa.Column("copy_id", sa.BigInteger(), nullable=True),
+        sa.Column("hit_id", sa.String(length=26), nullable=True),
+        sa.Column("message_id", sa.Text(), nullable=True),
+        sa.Column("sender", sa.Text(), nullable=True),
+        sa.Column("sender_key", sa.Text(), nullable=True),
+        sa.Column("subject", sa.Text(), nullable=True),
+        sa.Column("recipient", sa.Text(), nullable=True),
+        sa.Column("recipient_key", sa.Text(), nullable=True),
+        sa.Column("recipient_type", sa.String(length=3), nullable=True),
+        sa.Column("attribution", sa.String(length=9), nullable=True),
+        sa.Column("candidates", sa.JSON(), nullable=False),
+        sa.Column("tracking_mode", sa.String(length=10), nullable=True),
+        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("link_id", sa.Text(), nullable=True),
+        sa.Column("link_text", sa.Text(), nullable=True),
+        sa.Column("classification", sa.String(length=12), nullable=True),
+        sa.Column("confidence", sa.Float(), nullable=True),
+        sa.Column("reasons", sa.JSON(), nullable=False),
+        sa.Column("rules_version", sa.Text(), nullable=True),
+        sa.Column("first", sa.Boolean(), nullable=False),
+        sa.Column("repeats", sa.Integer(), nullable=False),
+        sa.Column("notice", sa.String(length=4), nullable=False),
+        sa.Column("inferred_from", sa.String(length=40), nullable=True),
+        sa.Column("user_agent", sa.Text(), nullable=True),
+        sa.Column("ip_address", sa.Text(), nullable=True),
+        sa.Column("reply", sa.Text(), nullable=True),
+        sa.Column("upstream", sa.Text(), nullable=True),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_events")),
+        sa.UniqueConstraint("event_id", name=op.f("uq_events_event_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_events_copy", "events", ["copy_id", "type", "at"], unique=False)
+    op.create_index("ix_events_message_id", "events", ["message_id"], unique=False)
+    op.create_index("ix_events_recipient", "events", ["recipient_key", "at"], unique=False)
+    op.create_index("ix_events_send", "events", ["send_id", "number"], unique=False)
+    op.create_index("ix_events_sender", "events", ["sender_key", "at"], unique=False)
+    op.create_index("ix_events_time", "events", ["at"], unique=False)
+    op.create_table(
+        "hits",
+        sa.Column("hit_id", sa.String(length=26), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=5), nullable=False, comment="open or click"),
+        sa.Column("copy_id", sa.BigInteger(), nullable=False),
+        sa.Column("slot", sa.Integer(), nullable=False),
+        sa.Column("html", sa.Boolean(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=True, comment="destination of a click"),
+        sa.Column(
+            "features", sa.JSON(), nullable=False, comment="what the rules look at; no full address"
+        ),
+        sa.Column(
+            "waiting", sa.Boolean(), nullable=False, comment="no event so far: not judged yet"
+        ),
+        sa.PrimaryKeyConstraint("hit_id", name=op.f("pk_hits")),
+    )
+    op.create_index("ix_hits_copy", "hits", ["copy_id", "at"], unique=False)
+    op.create_index(
+        "ix_hits_waiting",
+        "hits",
+        ["at"],
+        unique=False,
+        sqlite_where=sa.text("waiting"),
+        postgresql_where=sa.text("waiting"),
+    )
+    op.create_table(
+        "sends",
+        sa.Column("send_id", sa.String(length=26), nullable=False),
+        sa.Column("accepted_at", sa.BigInteger(), nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=True),
+        sa.Column("sender", sa.Text(), nullable=True),
+        sa.Column("account", sa.Text(), nullable=True),
+        sa.Column("client", sa.Text(), nullable=True),
+        sa.Column("subject", sa.Text(), nullable=True),
+        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("base_url", sa.Text(), nullable=False),
+        sa.Column(
+            "verdict", sa.JSON(), nullable=False, comment="explain's objects, frozen at acceptance"
+        ),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("send_id", name=op.f("pk_sends")),
+    )
+    op.create_index("ix_sends_message_id", "sends", ["message_id"], unique=False)
+    op.create_index("ix_sends_time", "sends", ["accepted_at"], unique=False)
+    op.create_table(
+        "sessions",
+        sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("role", sa.String(length=7), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("secret_hash", name=op.f("pk_sessions")),
+    )
+    op.create_table(
+        "sign_in_links",
+        sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("role", sa.String(length=7), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("secret_hash", name=op.f("pk_sign_in_links")),
+    )
+    op.create_table(
+        "copies",
+        sa.Column("copy_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("send_id", sa.String(length=26), nullable=False),
+        sa.Column("mode", sa.String(length=10), nullable=False),
+        sa.Column(
+            "relayed_at",
+            sa.BigInteger(),
+            nullable=True,
+            comment="when the first recipient was relayed",
+        ),
+        sa.ForeignKeyConstraint(
+            ["send_id"], ["sends.send_id"], name=op.f("fk_copies_send_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("copy_id", name=op.f("pk_copies")),
+    )
+    op.create_index("ix_copies_send", "copies", ["send_id"], unique=False)
+    op.create_table(
+        "links",
+        sa.Column("send_id", sa.String(length=26), nullable=False),
+        sa.Column("slot", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("part", sa.Text(), nullable=False),
+        sa.Column(
+            "url",
+            sa.Text(),
+            nullable=False,
+            comment="as in the mail, serialised, with its fragment",
+        ),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["send_id"], ["sends.send_id"], name=op.f("fk_links_send_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("send_id", "slot", name=op.f("pk_links")),
+    )
+    op.create_table(
+        "copy_recipients",
+        sa.Column("copy_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("recipient_key", sa.Text(), nullable=False, comment="Address.key"),
+        sa.Column("recipient_type", sa.String(length=3), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["copy_id"],
+            ["copies.copy_id"],
+            name=op.f("fk_copy_recipients_copy_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("copy_id", "number", name=op.f("pk_copy_recipients")),
+    )
+    op.create_index("ix_copy_recipients_key", "copy_recipients", ["recipient_key"], unique=False)

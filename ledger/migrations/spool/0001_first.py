@@ -1,0 +1,96 @@
+"""The tables of the first release."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "captured_copies",
+        sa.Column("copy_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("send_id", sa.String(length=26), nullable=False),
+        sa.Column("captured_at", sa.BigInteger(), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=True),
+        sa.Column("recipients", sa.JSON(), nullable=False, comment='[["to", "a@example.com"], …]'),
+        sa.Column("mode", sa.String(length=10), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=True),
+        sa.Column(
+            "raw", sa.LargeBinary(), nullable=False, comment="unstuffed, as the recipient gets it"
+        ),
+        sa.PrimaryKeyConstraint("copy_id", name=op.f("pk_captured_copies")),
+    )
+    op.create_index("ix_captured_copies_send", "captured_copies", ["send_id"], unique=False)
+    op.create_index("ix_captured_copies_time", "captured_copies", ["captured_at"], unique=False)
+    op.create_table(
+        "owed_facts",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("fact", sa.JSON(), nullable=False, comment="docs: ledger.fact"),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_owed_facts")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "spooled_sends",
+        sa.Column("send_id", sa.String(length=26), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=True, comment="reverse-path; null for <>"),
+        sa.Column("account", sa.Text(), nullable=True),
+        sa.Column("smtputf8", sa.Boolean(), nullable=False),
+        sa.Column("body_8bit", sa.Boolean(), nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=True),
+        sa.Column("subject", sa.Text(), nullable=True),
+        sa.Column(
+            "template", sa.LargeBinary(), nullable=False, comment="encoded Template, versioned"
+        ),
+        sa.PrimaryKeyConstraint("send_id", name=op.f("pk_spooled_sends")),
+    )
+    op.create_table(
+        "spooled_copies",
+        sa.Column("copy_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("send_id", sa.String(length=26), nullable=False),
+        sa.Column("mode", sa.String(length=10), nullable=False),
+        sa.Column("layout", sa.Integer(), nullable=True, comment="null: the original"),
+        sa.Column("key_id", sa.Integer(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("held", sa.Boolean(), nullable=False),
+        sa.Column(
+            "lease", sa.String(length=26), nullable=True, comment="who claimed it; null: nobody"
+        ),
+        sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.Column("delay_noticed", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["send_id"],
+            ["spooled_sends.send_id"],
+            name=op.f("fk_spooled_copies_send_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("copy_id", name=op.f("pk_spooled_copies")),
+    )
+    op.create_index("ix_spooled_copies_due", "spooled_copies", ["held", "due_at"], unique=False)
+    op.create_index("ix_spooled_copies_send", "spooled_copies", ["send_id"], unique=False)
+    op.create_table(
+        "spooled_recipients",
+        sa.Column("copy_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("recipient_type", sa.String(length=3), nullable=False),
+        sa.Column(
+            "state", sa.String(length=9), nullable=False, comment="pending, delivered or failed"
+        ),
+        sa.Column("reply", sa.Text(), nullable=True, comment="the last reply for this recipient"),
+        sa.ForeignKeyConstraint(
+            ["copy_id"],
+            ["spooled_copies.copy_id"],
+            name=op.f("fk_spooled_recipients_copy_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("copy_id", "number", name=op.f("pk_spooled_recipients")),
+    )
