@@ -68,7 +68,9 @@ class Address:
         Law: no detail changes it, and it is its own.
         """
         bare = _bare(self.local)
-        return f"{_written(bare.partition('+')[0] or bare)}@{domain_key(self.domain)}"
+        plus = bare.find("+", 1)  # a name that begins with + is no detail of nobody
+        name = bare if plus < 0 else bare[:plus]
+        return f"{_written(name)}@{domain_key(self.domain)}"
 
     @property
     def is_ascii(self) -> bool:
