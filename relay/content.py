@@ -1,0 +1,84 @@
+"""DATA: the bytes between 354 and the dot, read whole and made canonical.
+
+Law: only CRLF.CRLF ends the data, whatever the bytes before it and however they arrive.
+Law: a canonical message has no lone CR, no lone LF and no NUL, and its last line is ended.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from relay.reply import Reply
+
+READ_LIMIT_BYTES = 65_536
+"""Of the reader: asyncio stops a client at twice this, so what it can make us hold is bounded."""
+
+_GRACE_S = 300.0
+"""For any message: RFC 5321 4.5.3.2.7 gives a client 5 minutes between commands."""
+
+_FLOOR_BYTES_PER_S = 2_048
+"""Slower than an EDGE phone; 25 MB may take 3.5 hours, a client that only trickles 5 minutes."""
+
+_END = b"\r\n.\r\n"
+
+TOO_BIG = Reply(552, "5.3.4", "The message is bigger than this server takes")
+_LONE_CR = Reply(550, "5.6.11", "A CR without LF is in the message")
+_LONE_LF = Reply(550, "5.6.11", "A LF without CR is in the message")
+_NUL = Reply(550, "5.6.0", "A NUL is in the message")
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    chunks: list[bytes]
+    size_bytes: int
+
+
+async def read_data(reader: asyncio.StreamReader, max_bytes: int) -> bytes | None:
+    """Return what came up to CRLF.CRLF, without it but with the CRLF before the first line.
+
+    Nothing may be left unread in `reader`, whose limit is READ_LIMIT_BYTES.  None where more came
+    than a message of `max_bytes` can have; all of it is read, and nothing kept.
+
+    Raises TimeoutError where it takes too long for its size, IncompleteReadError where it ends.
+    """
+    # RFC 5321 4.1.1.4: the CRLF of the DATA command counts before the first dot.
+    reader.feed_data(b"\r\n")
+    # A message within the limit is at most a third longer with its dots: every line is `.` CRLF.
+    kept_bytes = max_bytes + max_bytes // 3 + len(_END) + 2
+    chunks: list[bytes] = []
+    size_bytes = 0
+    started_at = asyncio.get_running_loop().time()
+    async with asyncio.timeout(_GRACE_S) as deadline:
+        ended = False
+        while not ended:
+            chunk, ended = await _read_chunk(reader)
+            size_bytes += len(chunk)
+            chunks.append(chunk)
+            if size_bytes > kept_bytes:
+                chunks.clear()
+            counted = min(size_bytes, kept_bytes)
+            deadline.reschedule(started_at + _GRACE_S + counted / _FLOOR_BYTES_PER_S)
+    return None if size_bytes > kept_bytes else b"".join(chunks)[: -len(_END) + 2]
+
+
+async def _read_chunk(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
+    try:
+        return await reader.readuntil(_END), True
+    except asyncio.LimitOverrunError as error:
+        # Exactly what can not be the beginning of the end.
+        return await reader.readexactly(error.consumed), False
+
+
+def canonical_message(data: bytes, max_bytes: int, *, refuse_lone_lf: bool) -> bytes | Reply:
+    """Return the message that read_data's bytes are, unstuffed, or the reply that refuses it."""
+    # RFC 5321 4.5.2: a line begins after CRLF, and there only is a dot taken away.
+    raw = data.replace(b"\r\n.", b"\r\n")[2:]
+    if b"\0" in raw:
+        return _NUL
+    line_ends = raw.count(b"\r\n")
+    if raw.count(b"\r") != line_ends:
+        return _LONE_CR
+    if raw.count(b"\n") != line_ends:
+        if refuse_lone_lf:
+            return _LONE_LF
+        raw = raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return raw if len(raw) <= max_bytes else TOO_BIG
