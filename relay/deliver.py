@@ -1,0 +1,95 @@
+"""DELIVER: one copy to the next hop; every error becomes an Outcome.
+
+A connection that was kept may have been closed by the other side in the meantime, so what fails on
+it before MAIL is answered is said again on another; nothing else is repeated here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from relay.connect import ConnectError, TlsContexts
+from relay.mail import Envelope
+from relay.pool import Pool
+from relay.reply import Deferred, Delivered, Outcome, Reply
+from relay.transact import Transacted, send_message
+from relay.upstream import Timeouts, Upstream
+from relay.wire import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """No transaction was begun: nobody has an outcome, and another upstream may be tried."""
+
+    reply: Reply
+
+
+class NextHop:
+    """One upstream, to which copies are delivered."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        hostname: str,
+        contexts: TlsContexts,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so shared by all without harm
+    ) -> None:
+        """Connect to nothing yet; `hostname` is our name in EHLO."""
+        self.upstream = upstream
+        self._timeouts = timeouts
+        self._pool = Pool(upstream, hostname, contexts, timeouts)
+
+    async def deliver_copy(
+        self, envelope: Envelope, stamp: Callable[[], bytes]
+    ) -> tuple[Outcome, ...] | Unreachable:
+        """Return an outcome for each of the envelope's recipients, in their order.
+
+        `stamp` returns the content, dot-stuffed and ending CRLF; it is called once there is a
+        connection, so that copies that wait for one cost no memory.
+
+        Law: whatever the upstream does, this returns; only what `stamp` raises is raised.
+        """
+        content: bytes | None = None
+        async with self._pool.turn():
+            while True:
+                try:
+                    async with self._pool.lend() as connection:
+                        fresh = not connection.transactions
+                        content = stamp() if content is None else content
+                        outcomes = await self._send(connection, envelope, content)
+                except ConnectError as error:
+                    return Unreachable(error.reply)
+                if isinstance(outcomes, tuple) or fresh:
+                    return outcomes
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._pool.close()
+
+    async def _send(
+        self, connection: Connection, envelope: Envelope, content: bytes
+    ) -> tuple[Outcome, ...] | Unreachable:
+        """Return the outcomes of as many transactions as the recipients need."""
+        outcomes: dict[int, Outcome] = {}
+        waiting = list(range(len(envelope.recipients)))
+        most = self.upstream.max_recipients_per_transaction
+        while waiting:
+            group, waiting = waiting[:most], waiting[most:]
+            part = replace(envelope, recipients=tuple(envelope.recipients[at] for at in group))
+            sent = await send_message(connection, part, content, self._timeouts)
+            if not sent.begun and not outcomes:
+                return Unreachable(sent.outcomes[0].reply)
+            outcomes |= zip(group, sent.outcomes, strict=True)
+            waiting = [group[at] for at in sent.overfull] + waiting
+            if not connection.clean:
+                last = _last(sent)
+                outcomes |= dict.fromkeys((at for at in waiting if at not in outcomes), last)
+                break
+        return tuple(outcomes[at] for at in range(len(envelope.recipients)))
+
+
+def _last(sent: Transacted) -> Deferred:
+    """Return the outcome of those whose turn did not come: they wait, with the reason."""
+    for outcome in sent.outcomes:
+        if not isinstance(outcome, Delivered):
+            return Deferred(Reply(451, "4.4.2", f"not tried after: {outcome.reply}"))
+    return Deferred(Reply(451, "4.4.2", "the connection was closed after others were sent"))
