@@ -1,0 +1,52 @@
+"""What a request asks for, read from its raw target.
+
+The target is never decoded: a click's destination is compared with its tag byte by byte.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from ledger.token import HitKind
+
+_AUTHORITY = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+_OPEN, _OPEN_END, _CLICK = b"/o/", b".gif", b"/c/"
+
+
+class Page(Enum):
+    """A page that is no hit."""
+
+    NOTICE = b"/"
+    HEALTH = b"/healthz"
+    ROBOTS = b"/robots.txt"
+    NOT_FOUND = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A pixel or link is asked for; nothing of it is checked yet."""
+
+    kind: HitKind
+    token: bytes
+    destination: bytes = b""
+    """Of a click: all that follows the token, query included, fragment not."""
+
+
+def read_target(raw: str) -> Asked | Page:
+    """Return what the target of a request line asks for, as aiohttp's `raw_path` gives it."""
+    target = raw.encode("utf-8", "surrogateescape")
+    # RFC 9112 3.2.2: the absolute form must be taken too
+    if absolute := _AUTHORITY.match(target):
+        target = target[absolute.end() :]
+    # RFC 9112 3.2 has no fragment in a target; some programs send it all the same
+    target = target.partition(b"#")[0]
+    if target.startswith(_CLICK):
+        token, _, destination = target[len(_CLICK) :].partition(b"/")
+        return Asked(HitKind.CLICK, token, destination)
+    path = target.partition(b"?")[0]
+    if path.startswith(_OPEN):
+        return Asked(HitKind.OPEN, path[len(_OPEN) :].removesuffix(_OPEN_END))
+    return _PAGES.get(path, Page.NOT_FOUND)
+
+
+_PAGES = {page.value: page for page in Page if page.value}

@@ -1,0 +1,295 @@
+"""The record of hits: added at once, judged when their send is known.
+
+Law: recording the same hit again changes nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, Table, delete, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger.event import EventType
+from ledger.mode import TrackingMode
+from ledger.schema import copies, copy_recipients, events, hits, links, sends, spilled_hits
+from ledger.token import HitKind
+
+HISTORY_BEFORE = timedelta(seconds=120)
+HISTORY_AFTER = timedelta(seconds=10)
+_MAX_HISTORY = 2_000
+"""Of a batch: more hits of its copies within two minutes are a flood, and its latest say enough."""
+
+_MAX_COPY_ID = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedHit:
+    """A hit as it is kept."""
+
+    hit_id: str
+    at: datetime
+    kind: HitKind
+    copy_id: int
+    slot: int
+    html: bool
+    url: str | None = None
+    """Destination of a click, as it was answered."""
+    features: Mapping[str, Any] = field(default_factory=dict)
+    """What the rules look at; the collector's own form, no full address."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLink:
+    """A tracked link as the relay recorded it."""
+
+    url: str
+    """With its fragment."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastEvent:
+    """An open or click of the copy that is on record."""
+
+    event_id: str
+    type: EventType
+    at: datetime
+    hit_id: str | None
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known of a copy when its hits are judged."""
+
+    copy_id: int
+    mode: TrackingMode
+    send_id: str
+    message_id: str | None
+    sender: str | None
+    subject: str | None
+    tags: tuple[str, ...]
+    metadata: Mapping[str, str]
+    recipients: tuple[tuple[str, str], ...] = ()
+    """Address and type (to, cc, bcc), in their order."""
+    links: Mapping[int, StoredLink] = field(default_factory=dict)
+    """By slot."""
+    history: tuple[RecordedHit, ...] = ()
+    """In order of time, from two minutes before the first hit to be judged."""
+    events: tuple[PastEvent, ...] = ()
+    """Opens and clicks of that time, and the first of each kind."""
+
+
+async def insert_hits(connection: AsyncConnection, found: Iterable[RecordedHit]) -> None:
+    """Add hits that wait to be judged; one whose `hit_id` is known is left as it stands."""
+    await _insert(connection, hits, [_row_of(hit) | {"waiting": True} for hit in found])
+
+
+async def spill_hits(connection: AsyncConnection, found: Iterable[RecordedHit]) -> None:
+    """Add hits to the spill."""
+    await _insert(connection, spilled_hits, [_row_of(hit) for hit in found])
+
+
+async def select_spilled(connection: AsyncConnection, limit: int) -> tuple[RecordedHit, ...]:
+    """Return hits of the spill, oldest first."""
+    statement = select(spilled_hits).order_by(spilled_hits.c.hit_id).limit(limit)
+    return tuple(_hit_of(row) for row in await connection.execute(statement))
+
+
+async def delete_spilled(connection: AsyncConnection, hit_ids: Sequence[str]) -> None:
+    """Remove hits from the spill, for they are recorded."""
+    await connection.execute(delete(spilled_hits).where(spilled_hits.c.hit_id.in_(hit_ids)))
+
+
+async def link_of(connection: AsyncConnection, copy_id: int, slot: int) -> StoredLink | None:
+    """Return the stored link of a copy's slot, None where none is known."""
+    if copy_id > _MAX_COPY_ID:  # no copy has such a number, and no database such a column
+        return None
+    statement = (
+        select(links.c.url, links.c.text)
+        .join(copies, copies.c.send_id == links.c.send_id)
+        .where(copies.c.copy_id == copy_id, links.c.slot == slot)
+    )
+    row = (await connection.execute(statement)).first()
+    return None if row is None else StoredLink(row.url, row.text)
+
+
+async def select_waiting(connection: AsyncConnection, limit: int) -> tuple[RecordedHit, ...]:
+    """Return hits not judged yet whose send is known, oldest first."""
+    statement = (
+        select(hits)
+        .where(hits.c.waiting, hits.c.copy_id.in_(select(copies.c.copy_id)))
+        .order_by(hits.c.at, hits.c.hit_id)
+        .limit(limit)
+    )
+    return tuple(_hit_of(row) for row in await connection.execute(statement))
+
+
+async def select_stories(
+    connection: AsyncConnection, waiting: Sequence[RecordedHit]
+) -> Mapping[int, Story]:
+    """Return what is known of the copies of some hits, by copy."""
+    copy_ids = sorted({hit.copy_id for hit in waiting})
+    since = min(hit.at for hit in waiting) - HISTORY_BEFORE
+    until = max(hit.at for hit in waiting) + HISTORY_AFTER
+    heads = await _heads(connection, copy_ids)
+    slots = sorted({hit.slot for hit in waiting if hit.kind is HitKind.CLICK})
+    recipients = await _recipients(connection, copy_ids)
+    stored = await _links(connection, sorted({head.send_id for head in heads}), slots)
+    history = await _history(connection, copy_ids, since, until)
+    past = await _past_events(connection, copy_ids, since)
+    return {
+        head.copy_id: Story(
+            copy_id=head.copy_id,
+            mode=TrackingMode(head.mode),
+            send_id=head.send_id,
+            message_id=head.message_id,
+            sender=head.sender,
+            subject=head.subject,
+            tags=tuple(head.tags),
+            metadata=head.metadata,
+            recipients=tuple(recipients.get(head.copy_id, ())),
+            links=stored.get(head.send_id, {}),
+            history=tuple(history.get(head.copy_id, ())),
+            events=tuple(past.get(head.copy_id, ())),
+        )
+        for head in heads
+    }
+
+
+async def settle_hits(connection: AsyncConnection, hit_ids: Sequence[str]) -> None:
+    """Note that hits are judged."""
+    await connection.execute(update(hits).where(hits.c.hit_id.in_(hit_ids)).values(waiting=False))
+
+
+async def erase_hits(connection: AsyncConnection, hit_ids: Sequence[str]) -> None:
+    """Remove hits of which nothing but their event may be kept."""
+    await connection.execute(delete(hits).where(hits.c.hit_id.in_(hit_ids)))
+
+
+async def add_repeats(connection: AsyncConnection, repeats: Mapping[str, int]) -> None:
+    """Add further requests of the same view to events, by `event_id`."""
+    for event_id, count in repeats.items():
+        statement = update(events).where(events.c.event_id == event_id)
+        await connection.execute(statement.values(repeats=events.c.repeats + count))
+
+
+async def _insert(connection: AsyncConnection, table: Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        statement = insert(table).on_conflict_do_nothing(index_elements=["hit_id"])
+        await connection.execute(statement, rows)
+
+
+async def _heads(connection: AsyncConnection, copy_ids: Sequence[int]) -> Sequence[Row[Any]]:
+    statement: Select[Any] = (
+        select(
+            copies.c.copy_id,
+            copies.c.mode,
+            sends.c.send_id,
+            sends.c.message_id,
+            sends.c.sender,
+            sends.c.subject,
+            sends.c.tags,
+            sends.c.metadata,
+        )
+        .join(sends, sends.c.send_id == copies.c.send_id)
+        .where(copies.c.copy_id.in_(copy_ids))
+    )
+    return (await connection.execute(statement)).all()
+
+
+async def _recipients(
+    connection: AsyncConnection, copy_ids: Sequence[int]
+) -> Mapping[int, list[tuple[str, str]]]:
+    statement = (
+        select(copy_recipients)
+        .where(copy_recipients.c.copy_id.in_(copy_ids))
+        .order_by(copy_recipients.c.copy_id, copy_recipients.c.number)
+    )
+    found: dict[int, list[tuple[str, str]]] = {}
+    for row in await connection.execute(statement):
+        found.setdefault(row.copy_id, []).append((row.recipient, row.recipient_type))
+    return found
+
+
+async def _links(
+    connection: AsyncConnection, send_ids: Sequence[str], slots: Sequence[int]
+) -> Mapping[str, dict[int, StoredLink]]:
+    if not slots:
+        return {}
+    statement = select(links).where(links.c.send_id.in_(send_ids), links.c.slot.in_(slots))
+    found: dict[str, dict[int, StoredLink]] = {}
+    for row in await connection.execute(statement):
+        found.setdefault(row.send_id, {})[row.slot] = StoredLink(row.url, row.text)
+    return found
+
+
+async def _history(
+    connection: AsyncConnection, copy_ids: Sequence[int], since: datetime, until: datetime
+) -> Mapping[int, list[RecordedHit]]:
+    statement = (
+        select(hits)
+        .where(hits.c.copy_id.in_(copy_ids), hits.c.at >= since, hits.c.at <= until)
+        .order_by(hits.c.at.desc(), hits.c.hit_id.desc())
+        .limit(_MAX_HISTORY)
+    )
+    found: dict[int, list[RecordedHit]] = {}
+    for row in reversed((await connection.execute(statement)).all()):
+        found.setdefault(row.copy_id, []).append(_hit_of(row))
+    return found
+
+
+async def _past_events(
+    connection: AsyncConnection, copy_ids: Sequence[int], since: datetime
+) -> Mapping[int, list[PastEvent]]:
+    kinds = (EventType.OPENED.value, EventType.CLICKED.value)
+    statement = (
+        select(
+            events.c.copy_id,
+            events.c.event_id,
+            events.c.type,
+            events.c.at,
+            events.c.hit_id,
+            events.c.first,
+        )
+        .where(
+            events.c.copy_id.in_(copy_ids),
+            events.c.type.in_(kinds),
+            or_(events.c.at >= since, events.c.first),
+        )
+        .order_by(events.c.number)
+    )
+    found: dict[int, list[PastEvent]] = {}
+    for row in await connection.execute(statement):
+        past = PastEvent(row.event_id, EventType(row.type), row.at, row.hit_id, row.first)
+        found.setdefault(row.copy_id, []).append(past)
+    return found
+
+
+def _row_of(hit: RecordedHit) -> dict[str, Any]:
+    return {
+        "hit_id": hit.hit_id,
+        "at": hit.at,
+        "kind": hit.kind.value,
+        "copy_id": hit.copy_id,
+        "slot": hit.slot,
+        "html": hit.html,
+        "url": hit.url,
+        "features": dict(hit.features),
+    }
+
+
+def _hit_of(row: Row[Any]) -> RecordedHit:
+    return RecordedHit(
+        hit_id=row.hit_id,
+        at=row.at,
+        kind=HitKind(row.kind),
+        copy_id=row.copy_id,
+        slot=row.slot,
+        html=row.html,
+        url=row.url,
+        features=row.features,
+    )
