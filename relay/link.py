@@ -1,0 +1,286 @@
+"""LINK: whether a link is tracked, and where it leads.
+
+The destination is the URL as the URL Standard serialises it, so that what is signed is what a
+browser asks for.  Nothing is ever appended to it.  The reasons are those of docs/reasons.md.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ada_url import normalize_url
+
+from ledger.address import matches_domain
+from ledger.token import TOKEN_CHARACTERS, claims_https
+from relay.policy import Policy
+from relay.verdict import PassReason, PassThrough
+
+MAX_TEXT = 200
+"""Characters of a link that are kept for people; a button or a headline is known by them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A link as the mail has it."""
+
+    href: str
+    """Character references decoded, else as written."""
+    text: str
+    """What the reader sees of it; empty where that is an image."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Those that may say that it is not to be tracked; names in lower case."""
+    utf8: bool = True
+    """The document is UTF-8 or ASCII, so the URL Standard reads its queries as UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a tracked link leads."""
+
+    url: str
+    """Serialised, fragment included."""
+    destination: bytes
+    """What stands after the token in our URL and is signed: no scheme, no fragment."""
+    https: bool
+    fragment: str
+    """With its `#`, or empty; it stays at the end of our URL, and the browser carries it over."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRules:
+    """What of policy and message decides about links."""
+
+    policy: Policy
+    base: str
+    """Ours for this sender, serialised, with a final slash."""
+    own_bases: tuple[str, ...]
+    """All of ours, as `base`."""
+    unsubscribe: frozenset[str]
+    """The URLs of List-Unsubscribe (RFC 2369 3.2), serialised."""
+
+
+def make_link_rules(policy: Policy, base_url: str, unsubscribe: tuple[str, ...]) -> LinkRules:
+    """Return the rules for the links of one message."""
+    wanted = (_serialise(clean_href(url)) for url in unsubscribe)
+    return LinkRules(
+        policy,
+        _base(base_url),
+        tuple(_base(url) for url in policy.own_bases),
+        frozenset(url for url in wanted if url is not None),
+    )
+
+
+# URL Standard, URL parsing: controls and spaces around, tab and line ends within are removed.
+_AROUND = "".join(map(chr, range(0x21)))
+_WITHIN = str.maketrans("", "", "\t\n\r")
+
+
+def clean_href(href: str) -> str:
+    """Return an href without what the URL Standard takes away before it reads one."""
+    return href.strip(_AROUND).translate(_WITHIN)
+
+
+_TOKEN = rf"[A-Za-z0-9_-]{{{TOKEN_CHARACTERS}}}"
+_OWN_PIXEL = re.compile(rf"o/{_TOKEN}\.gif(?:[?#].*)?", re.DOTALL)
+_OWN_LINK = re.compile(rf"c/({_TOKEN})/(.+)", re.DOTALL)
+
+
+def is_own_pixel(src: str, rules: LinkRules) -> bool:
+    """Tell whether an image is a pixel of ours, of whatever copy."""
+    return _match_own(clean_href(src), _OWN_PIXEL, rules) is not None
+
+
+def unwrap_own(href: str, rules: LinkRules) -> str | None:
+    """Return the URL to which a link of ours leads, or None where it is none.
+
+    A link that was wrapped again and again is unwrapped as often.  The token is not verified: what
+    is under our base and has this form was made by us or pretends to, and leads nowhere else.
+    """
+    unwrapped: str | None = None
+    current = clean_href(href)
+    while match := _match_own(current, _OWN_LINK, rules):
+        scheme = "https" if claims_https(match[1].encode()) else "http"
+        unwrapped = current = f"{scheme}://{match[2]}"
+    return unwrapped if unwrapped is None or _serialise(unwrapped) else None
+
+
+def judge_link(reference: Reference, rules: LinkRules) -> Target | PassThrough:
+    """Return where a tracked link leads, or why a link is left alone.
+
+    Law: our base, a token, a slash and the destination are a URL that serialises to itself.
+    """
+    href = clean_href(reference.href)
+    reason = _why_as_written(href, reference)
+    if reason:
+        return PassThrough(reason)
+    url = _serialise(href)
+    if url is None:
+        return PassThrough(PassReason.URL_NOT_CANONICAL, "no valid URL")
+    reason = _why_by_url(url, rules) or _why_by_text(url, reference, rules)
+    if reason:
+        return PassThrough(reason)
+    return _target(href, url, reference, rules)
+
+
+# The templates of others: Handlebars and Jinja, Mailchimp, ERB, shell, and %NAME%, which is none
+# where it is percent-encoding.
+_PLACEHOLDER = re.compile(
+    r"\{[{%]|\*\|.*?\|\*|<%|\$\{"
+    r"|%(?![0-9a-f]{2})[a-z_][\w.-]*%|%[a-z_][\w.-]*%(?![0-9a-f]{2})",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
+_NO_TRACK_SCHEMES = ("http+notrack", "https+notrack")  # Postal
+
+
+def _why_as_written(href: str, reference: Reference) -> PassReason | None:
+    if _PLACEHOLDER.search(href):
+        return PassReason.PLACEHOLDER
+    if reference.attributes and _opted_out(reference.attributes):
+        return PassReason.OPTED_OUT
+    return _why_by_scheme(href)
+
+
+def _why_by_scheme(href: str) -> PassReason | None:
+    scheme = _SCHEME.match(href)
+    if scheme is None:
+        return PassReason.RELATIVE
+    name = scheme[1].lower()
+    if name in _NO_TRACK_SCHEMES:
+        return PassReason.OPTED_OUT
+    if name not in ("http", "https"):
+        return PassReason.OTHER_SCHEME
+    # URL Standard, scheme state: without slashes it is relative under a base of its own scheme.
+    return None if href.startswith("//", scheme.end()) else PassReason.RELATIVE
+
+
+_ANY = None
+_YES = ("true", "1", "yes", "on", "")
+_NO = ("off", "false", "0", "no")
+_OPT_OUTS: Mapping[str, tuple[str, ...] | None] = {
+    "clicktracking": _NO,  # SendGrid
+    "data-msys-clicktrack": _NO,  # SparkPost
+    "ses:no-track": _ANY,  # Amazon SES, also seen ="" and ="true"
+    "data-pm-no-track": _ANY,  # Postmark
+    "disable-tracking": _YES,  # Mailgun
+    "mc:disable-tracking": _ANY,  # Mandrill
+    "mautic:disable-tracking": _ANY,
+    "data-no-track": _ANY,  # ours, and Kannon's
+    "data-disable-tracking": _YES,  # OneSignal
+}
+OPT_OUT_MARK = b"track"
+"""Every attribute that opts out has this in its name."""
+_MAILWIZZ_OPT_OUT = re.compile(r"[?&]disable-tracking=true(?![^&#])", re.IGNORECASE)
+
+
+def _opted_out(attributes: Mapping[str, str]) -> bool:
+    for name, value in attributes.items():
+        values = _OPT_OUTS.get(name, ())
+        if values is _ANY or value.strip().lower() in values:
+            return True
+    return False
+
+
+# Signed or one-time: a scanner that follows our link first would use it up, and what is in it is
+# a secret.  Amazon S3, Google Cloud Storage, Azure; CloudFront and older S3 take two parameters.
+_SECRET = re.compile(
+    r"[?&](?:x-amz-signature|x-goog-signature|sig|token|[a-z0-9]+[_-]token)=", re.IGNORECASE
+)
+_SIGNATURE = re.compile(r"[?&]signature=", re.IGNORECASE)
+_EXPIRES = re.compile(r"[?&]expires=", re.IGNORECASE)
+_HOST = re.compile(r"https?://(?:[^/@]*@)?([^/:]*|\[[^/]*\])(?::\d+)?/")
+
+
+def _why_by_url(url: str, rules: LinkRules) -> PassReason | None:
+    if url.startswith(rules.own_bases):
+        return PassReason.OWN_BASE
+    if url in rules.unsubscribe:
+        return PassReason.UNSUBSCRIBE
+    if len(url) > rules.policy.max_url_length:
+        return PassReason.URL_TOO_LONG
+    if rules.policy.excluded_hosts and matches_domain(rules.policy.excluded_hosts, _host(url)):
+        return PassReason.EXCLUDED_HOST
+    return _why_by_query(url) if "?" in url else None
+
+
+def _why_by_query(url: str) -> PassReason | None:
+    if _SECRET.search(url) or (_SIGNATURE.search(url) and _EXPIRES.search(url)):
+        return PassReason.SIGNED_URL
+    return PassReason.OPTED_OUT if _MAILWIZZ_OPT_OUT.search(url) else None
+
+
+# Characters that are not seen, and those that enclose a URL in prose.
+_UNSEEN = str.maketrans("", "", "\N{ZERO WIDTH SPACE}\N{SOFT HYPHEN}\N{WORD JOINER}\ufeff")
+_ENCLOSING = " <>()[]{}\"'“”\u2018\u2019«»„.,;:!?"
+_URL_TEXT = re.compile(r"(?:https?|ftp):[/\\]{2}|www\d?\.[^\s.]", re.IGNORECASE)
+_DOMAIN_TEXT = re.compile(
+    r"(?:[^\W_](?:[\w-]*[^\W_])?\.)+([^\W\d_]{2,}|xn--[a-z0-9-]+)(?::\d+)?(?:[/?#]\S*)?",
+    re.IGNORECASE,
+)
+_GENERIC = frozenset(
+    ("com", "net", "org", "edu", "gov", "mil", "int", "info", "biz", "app", "dev", "shop", "online")
+)
+_COUNTRY_LETTERS = 2
+
+
+def _why_by_text(url: str, reference: Reference, rules: LinkRules) -> PassReason | None:
+    """Leave linked URLs alone: readers and spam filters compare them with where they lead."""
+    if not rules.policy.skip_url_text or "." not in reference.text:
+        return None
+    text = reference.text.translate(_UNSEEN).strip(_ENCLOSING)
+    if _URL_TEXT.match(text):
+        return PassReason.TEXT_IS_URL
+    match = _DOMAIN_TEXT.fullmatch(text)
+    if match is None:
+        return None
+    last = match[1].lower()
+    if last in _GENERIC or len(last) == _COUNTRY_LETTERS or last.startswith("xn--"):
+        return PassReason.TEXT_IS_URL
+    # `Node.js` is a name; `news.example` is where it leads.
+    host = _host(url)
+    shown = _host(_serialise(f"http://{text}") or "")
+    related = bool(shown) and (f".{host}".endswith(f".{shown}") or f".{shown}".endswith(f".{host}"))
+    return PassReason.TEXT_IS_URL if related else None
+
+
+_AUTHORITY = re.compile(r"https?:[/\\]+[^/\\?#]*([/\\]?)", re.IGNORECASE)
+_BLANK_TOKEN = "A" * TOKEN_CHARACTERS
+
+
+def _target(href: str, url: str, reference: Reference, rules: LinkRules) -> Target | PassThrough:
+    head, hash_sign, fragment = url.partition("#")
+    scheme, _, rest = head.partition("://")
+    authority = _AUTHORITY.match(href)
+    if authority is not None and not authority[1]:
+        # The serialisation has a slash after the host; the mail had none, and keeps none.
+        rest = rest.replace("/", "", 1)
+    if not reference.utf8 and not href.partition("#")[0].isascii() and "?" in rest:
+        # URL Standard, query state: the bytes depend on the encoding of the document.
+        return PassThrough(PassReason.URL_NOT_CANONICAL, "a query that is not UTF-8")
+    ours = f"{rules.base}c/{_BLANK_TOKEN}/{rest}"
+    if _serialise(ours) != ours:
+        return PassThrough(PassReason.URL_NOT_CANONICAL, "it changes within a path")
+    return Target(url, rest.encode("ascii"), scheme == "https", hash_sign + fragment)
+
+
+def _match_own(href: str, path: re.Pattern[str], rules: LinkRules) -> re.Match[str] | None:
+    for base in rules.own_bases:
+        if href[: len(base)].lower() == base.lower():
+            return path.fullmatch(href, len(base))
+    return None
+
+
+def _serialise(url: str) -> str | None:
+    try:
+        return normalize_url(url)
+    except ValueError:
+        return None
+
+
+def _base(base_url: str) -> str:
+    return (_serialise(base_url) or base_url).rstrip("/") + "/"
+
+
+def _host(url: str) -> str:
+    match = _HOST.match(url)
+    return match[1] if match else ""
