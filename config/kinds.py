@@ -5,10 +5,9 @@ Each refusal says why and the mend; `config.load` adds the key and the line.
 
 import ipaddress
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Literal, NoReturn
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -56,6 +55,13 @@ class Endpoint:
         if self.port != other.port or self.port == 0:
             return False
         return self.host == other.host or self.any_address or other.any_address
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What an option is, in the words of the reference."""
+
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,39 +188,30 @@ def _domain(value: str) -> str:
     return value.lower()
 
 
+def _click_switch(value: object) -> object:
+    if value is True or value is False or value == "seats":
+        return value
+    refuse('is none of true, false and "seats"', "write true")
+
+
 def _optional_file(value: object) -> object:
     return None if value == "" else value
 
 
 Switch = Annotated[bool, Field(strict=True)]
+ClickSwitch = Annotated[
+    bool | Literal["seats"], BeforeValidator(_click_switch), Kind('true, false or "seats"')
+]
 Count = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[int, Field(strict=True, ge=1)]
-Port = Annotated[int, Field(strict=True, ge=1, le=MAX_PORT)]
+Port = Annotated[int, Field(strict=True, ge=1, le=MAX_PORT), Kind("port")]
 Text = Annotated[str, Field(min_length=1)]
-Host = Annotated[str, AfterValidator(_host)]
-Listen = Annotated[Endpoint, BeforeValidator(_endpoint)]
-Network = Annotated[IPNetwork, BeforeValidator(_network)]
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-TrackingBase = Annotated[str, AfterValidator(_tracking_base)]
-SqliteUrl = Annotated[str, AfterValidator(_sqlite_url)]
-Pattern = Annotated[str, AfterValidator(_pattern)]
-Domain = Annotated[str, AfterValidator(_domain)]
-OptionalFile = Annotated[Path | None, BeforeValidator(_optional_file)]
-
-KIND_NAMES: Final[Mapping[object, str]] = {
-    Switch: "true or false",
-    Count: "number, 0 or more",
-    Positive: "number, 1 or more",
-    Port: "port",
-    Text: "text",
-    Host: "host name or IP address",
-    Listen: "address and port",
-    Network: "network",
-    BaseUrl: "URL: scheme and host",
-    TrackingBase: "URL: scheme and host",
-    SqliteUrl: "database URL",
-    Pattern: "pattern of addresses",
-    Domain: "domain",
-    OptionalFile: "file",
-}
-"""What an option is, in words of the reference; by identity of the annotation."""
+Host = Annotated[str, AfterValidator(_host), Kind("host name or IP address")]
+Listen = Annotated[Endpoint, BeforeValidator(_endpoint), Kind("address and port")]
+Network = Annotated[IPNetwork, BeforeValidator(_network), Kind("network")]
+BaseUrl = Annotated[str, AfterValidator(_base_url), Kind("URL of scheme and host")]
+TrackingBase = Annotated[str, AfterValidator(_tracking_base), Kind("URL of scheme and host")]
+SqliteUrl = Annotated[str, AfterValidator(_sqlite_url), Kind("database URL")]
+Pattern = Annotated[str, AfterValidator(_pattern), Kind("pattern of addresses")]
+Domain = Annotated[str, AfterValidator(_domain), Kind("domain")]
+OptionalFile = Annotated[Path | None, BeforeValidator(_optional_file), Kind("file")]

@@ -19,6 +19,7 @@ from pydantic_settings import (
 from config.derive import derive_defaults
 from config.kinds import (
     BaseUrl,
+    ClickSwitch,
     Count,
     Domain,
     Endpoint,
@@ -110,7 +111,7 @@ class Upstream(Section):
     """587 for submission, 465 with `tls = "implicit"`, 25 between servers."""
     tls: UpstreamTls = "starttls"
     """`starttls` and `implicit` verify the certificate and never send without; `opportunistic`
-    takes what is offered; `none` where the way is safe by itself, such as on one machine."""
+    takes what is offered, unverified; `none` where the way is safe by itself, as on one machine."""
     username: str = ""
     """Name to sign in with; empty: without signing in."""
     password_file: OptionalFile = None
@@ -160,7 +161,7 @@ class Tracking(Section):
     `individual`."""
     opens: Switch = True
     """Put in a pixel."""
-    clicks: Switch | Literal["seats"] = True
+    clicks: ClickSwitch = True
     """Track links; `"seats"`: for the senders in `seats` only."""
     seats: tuple[Pattern, ...] = ()
     """Senders who have click tracking when `clicks = "seats"`."""
@@ -260,9 +261,7 @@ class Privacy(Section):
 class Settings(BaseSettings):
     """The whole configuration; given as it is, for `config.load` reads file and environment."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="INDICIA_", env_nested_delimiter="__"
-    )
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     server: Server = Server()
     database: Database = Database()
@@ -275,7 +274,9 @@ class Settings(BaseSettings):
     collector: Collector = Collector()
     console: Console = Console()
     notices: Annotated[Table, later()] = {}
+    """When people are told of an open or click."""
     webhook: Annotated[tuple[Table, ...], later()] = ()
+    """Programs that are told of events."""
     privacy: Privacy = Privacy()
 
     @model_validator(mode="before")

@@ -1,0 +1,116 @@
+"""Options that are right each by itself, and wrong together."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from config.kinds import Endpoint, is_loopback
+from config.locate import KeyPath, key_text
+from config.settings import Settings, Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """One option, and why it can not stand beside another."""
+
+    path: KeyPath
+    beside: KeyPath
+    """The other option."""
+    why: str
+    mend: str
+
+
+def contradictions(settings: Settings) -> tuple[Contradiction, ...]:
+    """Return every contradiction, in the order of the file."""
+    return (
+        *_upstreams(settings),
+        *_retry(settings),
+        *_tracking(settings),
+        *_listens(settings),
+        *_stores(settings),
+    )
+
+
+def _upstreams(settings: Settings) -> Iterator[Contradiction]:
+    names: dict[str, int] = {}
+    for number, upstream in enumerate(settings.upstream):
+        path: KeyPath = ("upstream", number)
+        if upstream.name in names:
+            why = f"is the name of upstream[{names[upstream.name]}] too"
+            other: KeyPath = ("upstream", names[upstream.name], "name")
+            yield Contradiction((*path, "name"), other, why, "give each its own name")
+        names.setdefault(upstream.name, number)
+        yield from _credentials(path, upstream)
+
+
+def _credentials(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
+    username, password_file = (*path, "username"), (*path, "password_file")
+    if upstream.username and upstream.auth == "password" and upstream.password_file is None:
+        mend = "write password_file, or empty the username"
+        yield Contradiction(username, password_file, "has no password_file", mend)
+    if upstream.password_file is not None and not upstream.username:
+        mend = "write username, or remove it"
+        yield Contradiction(password_file, username, "has no username", mend)
+    clear = upstream.tls == "none" and not is_loopback(upstream.host)
+    if upstream.username and upstream.auth != "none" and clear:
+        why = "would send the password without TLS"
+        yield Contradiction((*path, "tls"), username, why, 'write "starttls" or "implicit"')
+
+
+def _retry(settings: Settings) -> Iterator[Contradiction]:
+    retry = settings.retry
+    first, longest = ("retry", "first_after_s"), ("retry", "max_after_s")
+    end, notice = ("retry", "give_up_after_s"), ("retry", "delay_notice_after_s")
+    if retry.max_after_s < retry.first_after_s:
+        why = f"is below first_after_s, {retry.first_after_s}"
+        mend = f"write {retry.first_after_s} or more"
+        yield Contradiction(longest, first, why, mend)
+    if retry.give_up_after_s < retry.first_after_s:
+        why = f"is below first_after_s, {retry.first_after_s}: nothing is tried twice"
+        mend = f"write {retry.first_after_s} or more"
+        yield Contradiction(end, first, why, mend)
+    if retry.delay_notice_after_s >= retry.give_up_after_s:
+        why = f"is not below give_up_after_s, {retry.give_up_after_s}: the bounce comes first"
+        yield Contradiction(notice, end, why, "write 0 or a smaller number")
+
+
+def _tracking(settings: Settings) -> Iterator[Contradiction]:
+    tracking = settings.tracking
+    clicks, seats = ("tracking", "clicks"), ("tracking", "seats")
+    if tracking.clicks == "seats" and not tracking.seats:
+        why = 'is "seats", and seats is empty: no link would be tracked'
+        yield Contradiction(clicks, seats, why, "name senders in seats, or write false")
+    if tracking.seats and tracking.clicks != "seats":
+        why = 'has no effect while clicks is not "seats"'
+        yield Contradiction(seats, clicks, why, 'write clicks = "seats", or remove it')
+    bases: dict[str, KeyPath] = {tracking.base_url: ("tracking", "base_url")}
+    for number, host in enumerate(settings.tracking_host):
+        path: KeyPath = ("tracking_host", number, "base_url")
+        if host.base_url in bases:
+            other = bases[host.base_url]
+            why = f"is the same as {key_text(other)}"
+            yield Contradiction(path, other, why, "give it a base of its own, or remove the table")
+        bases.setdefault(host.base_url, path)
+
+
+def _listens(settings: Settings) -> Iterator[Contradiction]:
+    taken: list[tuple[KeyPath, Endpoint]] = []
+    for section, listen in (
+        ("relay", settings.relay.listen),
+        ("collector", settings.collector.listen),
+        ("console", settings.console.listen),
+    ):
+        for number, endpoint in enumerate(listen):
+            path: KeyPath = (section, "listen", number)
+            other = next((name for name, held in taken if endpoint.clashes(held)), None)
+            if other:
+                why = f"{endpoint} is taken by {key_text(other)}"
+                yield Contradiction(path, other, why, "choose another port")
+            taken.append((path, endpoint))
+
+
+def _stores(settings: Settings) -> Iterator[Contradiction]:
+    if settings.database.url == settings.database.spool_url:
+        why = "is the same file as url: a purge of the record would hold up mail"
+        yield Contradiction(
+            ("database", "spool_url"), ("database", "url"), why, "write another file, or remove it"
+        )
