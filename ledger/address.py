@@ -124,6 +124,14 @@ def matches_pattern(pattern: str, address: Address) -> bool:
     return _shell_regex(f"{local}@{_unicode_domain(domain)}").fullmatch(spelled) is not None
 
 
+def matches_account(pattern: str, account: str) -> bool:
+    """Tell whether a pattern matches who signed in: an address, or another name as it stands."""
+    try:
+        return matches_pattern(pattern, parse_address(account))
+    except AddressError:
+        return _shell_regex(pattern.lower()).fullmatch(account.lower()) is not None
+
+
 def matches_domain(patterns: tuple[str, ...], domain: str) -> bool:
     """Tell whether a domain is in a list: `d` is itself, `*.d` its subdomains, nothing else."""
     key = domain_key(domain)

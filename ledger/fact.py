@@ -4,9 +4,10 @@ They travel through the spool's `owed_facts` as JSON and are recorded at most on
 by send_id and event_id.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, assert_never
 
 from ledger.event import EventType
 from ledger.mode import TrackingMode
@@ -78,3 +79,107 @@ class RecipientTold:
 
 
 Fact = SendAccepted | RecipientTold
+
+Json = dict[str, Any]
+"""A JSON object; what is in it is checked where a fact is built of it."""
+
+
+def fact_object(fact: Fact) -> Json:
+    """Return a fact as a JSON object.
+
+    Law: read_fact gives the fact back.
+    """
+    match fact:
+        case SendAccepted():
+            return {
+                **_plain(fact),
+                "fact": "send_accepted",
+                "accepted_at": _instant(fact.accepted_at),
+                "verdict": pack_verdict(fact.verdict),
+                "tags": list(fact.tags),
+                "metadata": dict(fact.metadata),
+                "copies": [_copy_object(copy) for copy in fact.copies],
+                "links": [asdict(link) for link in fact.links],
+            }
+        case RecipientTold():
+            return {**_plain(fact), "fact": "recipient_told", "at": _instant(fact.at)}
+        case _:
+            assert_never(fact)
+
+
+def read_fact(said: Json) -> Fact:
+    """Return the fact that a JSON object of fact_object is.
+
+    Raises KeyError, TypeError or ValueError where it is none.
+    """
+    values = dict(said)
+    match values.pop("fact"):
+        case "send_accepted":
+            return SendAccepted(
+                **{
+                    **values,
+                    "accepted_at": datetime.fromisoformat(values["accepted_at"]),
+                    "verdict": unpack_verdict(values["verdict"]),
+                    "tags": tuple(values["tags"]),
+                    "copies": tuple(_read_copy(copy) for copy in values["copies"]),
+                    "links": tuple(LinkFact(**link) for link in values["links"]),
+                }
+            )
+        case "recipient_told":
+            values["at"] = datetime.fromisoformat(values["at"])
+            values["type"] = EventType(values["type"])
+            return RecipientTold(**values)
+        case unknown:
+            msg = f"{unknown!r} is no kind of fact"
+            raise ValueError(msg)
+
+
+def pack_verdict(verdict: Sequence[Mapping[str, object]]) -> Json:
+    """Return a verdict with each distinct list of parts and links once.
+
+    A thousand recipients of sixty links are alike but for a few; written out they are megabytes.
+
+    Law: unpack_verdict gives the verdict back.
+    """
+    contents: list[dict[str, object]] = []
+    known: dict[tuple[int, ...], int] = {}
+    recipients = []
+    for said in verdict:
+        content = {name: said[name] for name in _CONTENT if name in said}
+        # The same list is the same content: equal lists that are not one are only packed less.
+        number = known.setdefault(tuple(id(value) for value in content.values()), len(contents))
+        if number == len(contents):
+            contents.append(content)
+        own = {name: value for name, value in said.items() if name not in _CONTENT}
+        recipients.append([own, number])
+    return {"recipients": recipients, "contents": contents}
+
+
+def unpack_verdict(packed: Json) -> tuple[Json, ...]:
+    """Return the objects of `explain --json` that pack_verdict has packed."""
+    contents = packed["contents"]
+    return tuple({**own, **contents[number]} for own, number in packed["recipients"])
+
+
+_CONTENT = ("parts", "links")
+
+
+def _plain(fact: Fact) -> Json:
+    return {attribute.name: getattr(fact, attribute.name) for attribute in fields(fact)}
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _copy_object(copy: CopyFact) -> Json:
+    return {**asdict(copy), "recipients": [asdict(one) for one in copy.recipients]}
+
+
+def _read_copy(said: Json) -> CopyFact:
+    recipients: Iterable[Json] = said["recipients"]
+    return CopyFact(
+        copy_id=said["copy_id"],
+        mode=TrackingMode(said["mode"]),
+        recipients=tuple(RecipientFact(**one) for one in recipients),
+    )

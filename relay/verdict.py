@@ -57,7 +57,9 @@ class PassReason(StrEnum):
     URL_TOO_LONG = "url_too_long"
     URL_NOT_CANONICAL = "url_not_canonical"
     CONDITIONAL_COMMENT = "conditional_comment"
+    # by the treatment of a recipient
     CLICKS_OFF = "clicks_off"
+    MODE_OFF = "mode_off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,16 @@ class Clicks(StrEnum):
     HTML = "html"
     TEXT = "text"
     BOTH = "html+text"
+
+    @classmethod
+    def of(cls, *, html: bool, text: bool) -> "Clicks":
+        """Return the value that tracks these parts."""
+        return {
+            (False, False): cls.NONE,
+            (True, False): cls.HTML,
+            (False, True): cls.TEXT,
+            (True, True): cls.BOTH,
+        }[html, text]
 
     @property
     def html(self) -> bool:
@@ -125,6 +137,7 @@ class Reason:
     of: str
     """mode, opens or clicks."""
     value: str
+    """As `explain` spells it; of opens `true` or `false`."""
     because: Because
     name: str
     """The rule's name, the header field, the option: what an admin would look up."""
@@ -138,6 +151,16 @@ class RecipientVerdict:
     recipient_type: RecipientType
     treatment: Treatment
     reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredControl:
+    """A message control that has no effect, told by `explain`."""
+
+    field_name: str
+    value: str
+    """As given, shortened."""
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +179,7 @@ class Accept:
     """Why nothing in the message may be touched, whatever the treatments say."""
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[IgnoredControl, ...] = ()
 
 
 Verdict = Accept | Refuse

@@ -10,6 +10,7 @@ from ledger.address import (
     Address,
     AddressError,
     domain_key,
+    matches_account,
     matches_domain,
     matches_pattern,
     parse_address,
@@ -257,6 +258,24 @@ def test_an_address_without_wildcards_is_a_pattern_for_itself(text: str) -> None
     assert matches_pattern(address.key, address)
     assert matches_pattern(f"*@{address.domain}", address)
     assert matches_pattern(address.domain, address)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "account", "matches"),
+    [
+        ("*@example.com", "A@EXAMPLE.com", True),
+        ("example.com", "a@example.com", True),
+        ("*@example.com", "a@other.example", False),
+        ("robot-?", "Robot-1", True),
+        ("robot", "robot-1", False),
+        ("*", "robot", True),
+        ("example.com", "example.com", True),
+    ],
+)
+def test_an_account_is_matched_as_an_address_or_by_its_name(
+    pattern: str, account: str, matches: bool
+) -> None:
+    assert matches_account(pattern, account) is matches
 
 
 @pytest.mark.parametrize(

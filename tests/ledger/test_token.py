@@ -15,6 +15,8 @@ from ledger.token import (
     HitKind,
     Token,
     TokenKey,
+    claimed_slot,
+    claims_https,
     read_token,
     write_token,
 )
@@ -69,6 +71,20 @@ def test_law_only_what_write_token_returned_for_the_same_kind_key_and_destinatio
     char = data.draw(st.sampled_from(b"AZaz09_-+/=\n").filter(lambda char: char != text[place]))
     forged = text[:place] + bytes([char]) + text[place + 1 :]
     assert read_token(KEYS, token.kind, forged, destination) is None
+
+
+@given(TOKENS, DESTINATIONS)
+def test_what_a_token_claims_is_seen_without_its_destination(
+    token: Token, destination: bytes
+) -> None:
+    text = write_token(KEYS[token.key_id], token, destination)
+    assert claimed_slot(text) == (token.copy_id, token.slot)
+    assert claims_https(text) is token.https
+
+
+@pytest.mark.parametrize("text", [b"", b"A" * 35, b"A" * 35 + b"+", b"A" * 37])
+def test_what_has_not_the_form_of_a_token_claims_nothing(text: bytes) -> None:
+    assert claimed_slot(text) is None
 
 
 @pytest.mark.parametrize("mangle", [bytes.lower, bytes.upper, bytes.swapcase])
