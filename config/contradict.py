@@ -74,15 +74,7 @@ def _retry(settings: Settings) -> Iterator[Contradiction]:
 
 
 def _tracking(settings: Settings) -> Iterator[Contradiction]:
-    tracking = settings.tracking
-    clicks, seats = ("tracking", "clicks"), ("tracking", "seats")
-    if tracking.clicks == "seats" and not tracking.seats:
-        why = 'is "seats", and seats is empty: no link would be tracked'
-        yield Contradiction(clicks, seats, why, "name senders in seats, or write false")
-    if tracking.seats and tracking.clicks != "seats":
-        why = 'has no effect while clicks is not "seats"'
-        yield Contradiction(seats, clicks, why, 'write clicks = "seats", or remove it')
-    bases: dict[str, KeyPath] = {tracking.base_url: ("tracking", "base_url")}
+    bases: dict[str, KeyPath] = {settings.tracking.base_url: ("tracking", "base_url")}
     for number, host in enumerate(settings.tracking_host):
         path: KeyPath = ("tracking_host", number, "base_url")
         if host.base_url in bases:

@@ -109,10 +109,8 @@ def _take_out(whole: dict[str, object], paths: Iterable[KeyPath]) -> None:
 
 def _inside(here: object, part: str | int) -> object:
     if isinstance(here, dict):
-        return here.get(part)
-    if isinstance(here, list) and isinstance(part, int) and part < len(here):
-        return here[part]
-    return None
+        return here.setdefault(part, {})
+    return here[part] if isinstance(here, list) and isinstance(part, int) else None
 
 
 def _read_text(file: Path) -> str:

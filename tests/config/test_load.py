@@ -161,20 +161,6 @@ WRONG = [
         ),
     ),
     (
-        "[tracking]\nclicks = 'seats'",
-        (
-            'tracking.clicks, line 2: is "seats", and seats is empty: no link would be tracked; name '
-            "senders in seats, or write false"
-        ),
-    ),
-    (
-        "[tracking]\nseats = ['*']",
-        (
-            'tracking.seats, line 2: has no effect while clicks is not "seats"; write clicks = '
-            '"seats", or remove it'
-        ),
-    ),
-    (
         ELSEWHERE,
         (
             "tracking.unknown_consent, line 1: is not said, and recipients elsewhere can reach "

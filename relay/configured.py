@@ -1,0 +1,48 @@
+"""The relay's words for what the configuration says."""
+
+from config.settings import Settings
+from relay.policy import Policy, Rule, TrackingHost
+from relay.upstream import TlsMode, Upstream
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return `[tracking]` with the rules and tracking hosts."""
+    tracking = settings.tracking
+    return Policy(
+        hostname=settings.server.hostname,
+        base_url=tracking.base_url,
+        mode=tracking.mode,
+        opens=tracking.opens,
+        clicks=bool(tracking.seats) if tracking.clicks == "seats" else tracking.clicks,
+        seats=tracking.seats if tracking.clicks == "seats" else None,
+        max_copies=tracking.max_copies,
+        unknown_consent=tracking.unknown_consent,
+        observe=tracking.observe,
+        internal_domains=tracking.internal_domains,
+        excluded_hosts=tracking.excluded_hosts,
+        skip_url_text=tracking.skip_url_text,
+        text_clicks=tracking.text_clicks,
+        max_url_length=tracking.max_url_length,
+        pixel_at_top=tracking.pixel_position == "top",
+        track_dkim_signed=tracking.dkim_signed == "track",
+        rules=tuple(Rule(**dict(rule)) for rule in settings.rule),
+        tracking_hosts=tuple(TrackingHost(**dict(host)) for host in settings.tracking_host),
+    )
+
+
+def upstreams_of(settings: Settings) -> tuple[Upstream, ...]:
+    """Return the upstreams in the order of the file; none where mail is captured."""
+    return tuple(
+        Upstream(
+            name=upstream.name,
+            host=upstream.host,
+            port=upstream.port,
+            tls=TlsMode(upstream.tls),
+            username="" if upstream.auth == "none" else upstream.username,
+            password_file=upstream.password_file,
+            senders=upstream.senders,
+            max_connections=upstream.max_connections,
+            max_recipients_per_transaction=upstream.max_recipients_per_transaction,
+        )
+        for upstream in settings.upstream
+    )
