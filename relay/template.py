@@ -1,5 +1,6 @@
 """A message with blanks: compiled once at acceptance, stamped for each copy."""
 
+from binascii import b2a_base64
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -38,6 +39,12 @@ class Slot:
     """Constant decoded bytes after the token in its quanta; base64 only."""
     html: bool = True
     """It stands in text/html, else in text/plain."""
+
+    def fill(self, token: bytes) -> bytes:
+        """Return what stands in the blank for a token."""
+        if self.encoding is SlotEncoding.LITERAL:
+            return token
+        return b2a_base64(self.lead + token + self.tail, newline=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,10 @@ class Template:
     """
 
     original: bytes
-    """Dot-stuffed and with its Received, without Bcc and our control fields: what goes out untracked."""
+    """What goes out untracked, ready for the wire but for the full stop that ends DATA.
+
+    Dot-stuffed and with its Received, without Bcc and our control fields.
+    """
     layouts: tuple[Layout, ...]
     """One for each distinct (opens, clicks) of the treatments in which anything is tracked."""
     base_url: str

@@ -1,0 +1,117 @@
+"""The message as it leaves: what is dropped and put in front, and dots doubled.
+
+Nothing else differs from what was submitted.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from relay.template import Segment, Slot, Span
+
+_LINE_END = b"\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A submission as it goes on the wire untracked, and where in it each of its bytes stands."""
+
+    raw: bytes
+    wire: bytes
+    """With Received, without the dropped fields, dots doubled (RFC 5321 4.5.2)."""
+    shift: int
+    """What the header has grown by: where the body of the message is moved to."""
+    dots: tuple[int, ...]
+    """The offsets in `raw`, from the body on, of the dots that begin a line."""
+
+    def place(self, offset: int) -> int:
+        """Return where a byte of the body stands in `wire`: the doubled dot before it excluded."""
+        return offset + self.shift + bisect_left(self.dots, offset)
+
+
+def make_outgoing(
+    raw: bytes, body: int, received: bytes, dropped: Iterable[tuple[int, int]]
+) -> Outgoing:
+    """Return a message with `received` before its header, which ends at `body`.
+
+    `dropped` are stretches of the header, in order.
+    """
+    pieces, position = [received], 0
+    for start, end in dropped:
+        pieces.append(raw[position:start])
+        position = end
+    pieces.append(raw[position:body])
+    if body == 0 and not raw.startswith(_LINE_END):
+        pieces.append(_LINE_END)  # a message without a header keeps its first line in its body
+    header = double_dots(b"".join(pieces), line_start=True)
+    text = double_dots(raw[body:], line_start=True)
+    dots = tuple(match.end() - 1 for match in _DOT.finditer(raw, max(0, body - 2)))
+    if body == 0 and raw.startswith(b"."):
+        dots = (0, *dots)
+    return Outgoing(raw, header + text, len(header) - body, dots)
+
+
+_DOT = re.compile(rb"\r\n\.")
+
+
+def double_dots(text: bytes, *, line_start: bool) -> bytes:
+    """Return text as it goes on the wire (RFC 5321 4.5.2)."""
+    doubled = text.replace(b"\r\n.", b"\r\n..")
+    return b"." + doubled if line_start and text.startswith(b".") else doubled
+
+
+def lay_out(outgoing: Outgoing, segments: Iterable[Segment]) -> tuple[Segment, ...]:
+    """Return segments over `raw`, of which the first begins at 0, as segments over `wire`.
+
+    Law: joined they are the wire form of what the given ones are joined.
+    """
+    laid = _Laid()
+    for segment in segments:
+        match segment:
+            case Span(start, end):
+                if start < end:
+                    laid.span(outgoing, start, end)
+            case Slot():
+                laid.slot(segment)
+            case _:
+                if segment:
+                    laid.literal(segment)
+    return tuple(laid.segments)
+
+
+class _Laid:
+    """What is laid out so far."""
+
+    def __init__(self) -> None:
+        self.segments: list[Segment] = []
+        self.line_start = True
+
+    def span(self, outgoing: Outgoing, start: int, end: int) -> None:
+        place = outgoing.place(start) if start else 0
+        if start and outgoing.raw[start : start + 1] == b".":
+            index = bisect_left(outgoing.dots, start)
+            doubled = index < len(outgoing.dots) and outgoing.dots[index] == start
+            if self.line_start and not doubled:
+                self._append(b".")
+            elif doubled and not self.line_start:
+                place += 1
+        self._append(Span(place, outgoing.place(end)))
+        self.line_start = outgoing.raw[end - 1 : end] == b"\n"
+
+    def slot(self, slot: Slot) -> None:
+        self.segments.append(slot)  # no token begins with a dot
+        self.line_start = False
+
+    def literal(self, text: bytes) -> None:
+        self._append(double_dots(text, line_start=self.line_start))
+        self.line_start = text.endswith(b"\n")
+
+    def _append(self, segment: bytes | Span) -> None:
+        last = self.segments[-1] if self.segments else None
+        if isinstance(segment, Span) and isinstance(last, Span) and last.end == segment.start:
+            self.segments[-1] = Span(last.start, segment.end)
+        elif isinstance(segment, bytes) and isinstance(last, bytes):
+            self.segments[-1] = last + segment
+        else:
+            self.segments.append(segment)
