@@ -26,8 +26,9 @@ class Pool:
         self._turns = asyncio.Semaphore(upstream.max_connections)
         self._kept: list[Connection] = []
         self._lent = 0
+        self._opening = 0
         self._full_until = 0.0
-        self._returned = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -47,7 +48,7 @@ class Pool:
         finally:
             self._lent -= 1
             self._keep(connection)
-            self._returned.set()
+            self._changed.set()
 
     def close(self) -> None:
         """Close what is kept."""
@@ -56,32 +57,47 @@ class Pool:
         self._kept.clear()
 
     async def _next(self) -> Connection:
-        """Return a connection that counts as lent."""
+        """Return a connection, which counts as lent."""
+        refused: ConnectError | None = None
         while True:
-            while self._kept:
-                connection = self._kept.pop()
-                if connection.wire.usable:
-                    self._lent += 1
-                    return connection
-                connection.wire.abort()
-            if not self._lent or asyncio.get_running_loop().time() >= self._full_until:
+            connection = self._take_kept()
+            if connection is None and not self._is_full():
+                if refused is not None:
+                    raise refused
                 try:
-                    return await self._open()
-                except ConnectError:
+                    connection = await self._open()
+                except ConnectError as error:
                     # Where others stand, it is their number that is refused: wait for one of them.
-                    if not self._lent and not self._kept:
-                        raise
+                    refused = error
                     self._full_until = asyncio.get_running_loop().time() + self._timeouts.full_s
                     continue
-            self._returned.clear()
-            await self._returned.wait()
+            if connection is not None:
+                self._lent += 1
+                return connection
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _take_kept(self) -> Connection | None:
+        while self._kept:
+            connection = self._kept.pop()
+            if connection.wire.usable:
+                return connection
+            connection.wire.abort()
+        return None
+
+    def _is_full(self) -> bool:
+        others = self._lent + self._opening
+        return others > 0 and asyncio.get_running_loop().time() < self._full_until
 
     async def _open(self) -> Connection:
-        connection = await open_connection(
-            self._upstream, self._hostname, self._contexts, self._timeouts
-        )
-        self._lent += 1
-        return connection
+        self._opening += 1
+        try:
+            return await open_connection(
+                self._upstream, self._hostname, self._contexts, self._timeouts
+            )
+        finally:
+            self._opening -= 1
+            self._changed.set()
 
     def _keep(self, connection: Connection) -> None:
         if not connection.clean:

@@ -19,7 +19,8 @@ _OUR_FAULTS = frozenset({530, 534, 535, 538})
 """RFC 4954 6: it wants a sign-in or TLS.  The configuration is at fault, not the mail: it waits."""
 _FULL = frozenset({452, 552})
 """RFC 5321 4.5.3.1.10: too many recipients is 452; 552 to RCPT is an old spelling of it."""
-_CLOSING = 421
+_CLOSING = 421  # RFC 5321 3.8
+_GO_ON = 354  # RFC 5321 4.1.1.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,11 @@ class _Talk:
             answer: Reply | None = await self._offer_at_once(content)
         else:
             answer = await self._offer_in_turn(content)
-        if answer is None or answer.code != 354:  # noqa: PLR2004 - RFC 5321 4.1.1.4
-            self._settle(Reply(451, "4.5.0", "no reply to DATA") if answer is None else answer)
+        if answer is None:
+            await self._reset()
+        elif answer.code != _GO_ON:
+            odd = answer.code < _GO_ON
+            self._settle(Reply(451, "4.5.0", f"it answered DATA with {answer}") if odd else answer)
             await self._reset()
         elif self._waiting():
             await self._give(content)
@@ -139,7 +143,7 @@ class _Talk:
             answer = Reply(451, "4.5.0", f"it answered before the end of the data: {answer}")
         self._settle(answer)
         self._delivered = answer.code < 300  # noqa: PLR2004 - RFC 5321 4.2.1
-        self.connection.clean = whole
+        self.connection.clean = whole and answer.code // 100 != 3  # noqa: PLR2004 - RFC 5321 4.2.1
 
     async def _give_nothing(self) -> None:
         # RFC 2920 3.1: a 354 though nobody was taken is answered with an empty message.

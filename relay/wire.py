@@ -74,6 +74,8 @@ class Wire(asyncio.Protocol):
 
         Raises WireError.
         """
+        if self._early:
+            return False
         self._owed += 1
         if len(content) <= _BLOCK_BYTES:
             self._write(content + _FULL_STOP)
@@ -139,6 +141,7 @@ class Wire(asyncio.Protocol):
         """Read the replies in what has come."""
         if self._closing:
             self.abort()
+        if self._closing or self._fault is not None:
             return
         self._buffer += data
         start = 0
@@ -162,11 +165,10 @@ class Wire(asyncio.Protocol):
         elif match[2] != b"-":
             reply = _joined(self._lines)
             self._lines = []
-            if self._owed:
-                self._owed -= 1
-                self._replies.append(reply)
-            else:
-                self._break(f"it spoke unasked: {reply}")
+            self._replies.append(reply)
+            if not self._owed:
+                self._fail(f"it spoke unasked: {reply}")
+            self._owed = max(self._owed - 1, 0)
 
     async def _wait(self, timeout_s: float) -> None:
         if self._fault is not None:
