@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.schema import captured_copies, spooled_copies, spooled_recipients, spooled_sends
@@ -161,20 +161,12 @@ async def insert_sends(
 
 _DUE = (
     select(
-        spooled_copies.c.copy_id,
-        spooled_copies.c.send_id,
-        spooled_copies.c.mode,
-        spooled_copies.c.layout,
-        spooled_copies.c.key_id,
-        spooled_copies.c.attempts,
-        spooled_copies.c.delay_noticed,
-        spooled_sends.c.received_at,
-        spooled_sends.c.sender,
-        spooled_sends.c.account,
-        spooled_sends.c.smtputf8,
-        spooled_sends.c.body_8bit,
-        spooled_sends.c.message_id,
-        spooled_sends.c.subject,
+        *spooled_copies.c[
+            "copy_id", "send_id", "mode", "layout", "key_id", "attempts", "delay_noticed"
+        ],
+        *spooled_sends.c[
+            "received_at", "sender", "account", "smtputf8", "body_8bit", "message_id", "subject"
+        ],
     )
     .join(spooled_sends)
     .where(spooled_copies.c.held.is_(False), spooled_copies.c.due_at <= bindparam("now"))
@@ -335,17 +327,18 @@ async def next_due_at(connection: AsyncConnection) -> datetime | None:
 
 
 async def list_captured(
-    connection: AsyncConnection, limit: int, before: datetime | None = None
+    connection: AsyncConnection, limit: int, before: tuple[datetime, int] | None = None
 ) -> tuple[CapturedCopy, ...]:
     """Return captured copies, latest first, without their raw bytes.
 
-    `before` is the `captured_at` of the last one of the page before.
+    `before` is `captured_at` and `copy_id` of the last one of the page before: the copies of one
+    mail have the same instant.
     """
     table = captured_copies.c
     columns = [column for column in table if column.key != "raw"]
     statement = select(*columns).order_by(table.captured_at.desc(), table.copy_id.desc())
     if before is not None:
-        statement = statement.where(table.captured_at < before)
+        statement = statement.where(tuple_(table.captured_at, table.copy_id) < before)
     rows = (await connection.execute(statement.limit(limit))).mappings()
     return tuple(_captured({**row, "raw": b""}) for row in rows)
 
