@@ -120,6 +120,7 @@ def answer_click(url: str) -> Answer:
             Referrer_Policy="no-referrer",
             X_Robots_Tag="noindex",
         ),
+        b"See Location.\n",
     )
 
 

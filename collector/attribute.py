@@ -32,6 +32,16 @@ WITHHELD = "gpc"
 _TYPES = {HitKind.OPEN: EventType.OPENED, HitKind.CLICK: EventType.CLICKED}
 
 
+@dataclass(frozen=True, slots=True)
+class Anonymity:
+    """What an event of an anonymous copy needs."""
+
+    least_recipients: int
+    """A copy with fewer keeps no send (`tracking.anonymous_min`)."""
+    fresh_ids: Iterator[str]
+    """Event ids that say nothing of the time."""
+
+
 @dataclass(slots=True)
 class Settlement:
     """What is to be recorded for a batch of hits."""
@@ -46,15 +56,12 @@ class Settlement:
 
 
 def attribute_hits(
-    waiting: Sequence[RecordedHit],
-    stories: Mapping[int, Story],
-    anonymous_min: int,
-    fresh_ids: Iterator[str],
+    waiting: Sequence[RecordedHit], stories: Mapping[int, Story], anonymity: Anonymity
 ) -> Settlement:
     """Return the events of hits, in their order, which is that of time.
 
     A hit's event bears the hit's own id, so that judging twice adds nothing; only an event that
-    keeps no send takes one of `fresh_ids`, which say nothing of the time.
+    keeps no send takes a fresh one.
     """
     settlement = Settlement()
     tales = {copy_id: _Tale(story) for copy_id, story in stories.items()}
@@ -62,7 +69,7 @@ def attribute_hits(
         tale = tales[hit.copy_id]
         match kept_of(hit):
             case Judged() as judged:
-                _settle_judged(settlement, hit, judged, (tale, anonymous_min, fresh_ids))
+                _settle_judged(settlement, hit, judged, tale, anonymity)
             case Seen() as seen:
                 _settle_seen(settlement, hit, seen, tale)
             case unknown:
@@ -126,20 +133,16 @@ def _settle_seen(settlement: Settlement, hit: RecordedHit, seen: Seen, tale: _Ta
 
 
 def _settle_judged(
-    settlement: Settlement,
-    hit: RecordedHit,
-    judged: Judged,
-    rest: tuple[_Tale, int, Iterator[str]],
+    settlement: Settlement, hit: RecordedHit, judged: Judged, tale: _Tale, anonymity: Anonymity
 ) -> None:
-    tale, anonymous_min, fresh_ids = rest
     told = _anonymous(_told(hit, tale, judged.classification, altered=judged.altered))
-    if not judged.withheld and len(tale.story.recipients) >= anonymous_min:
+    if not judged.withheld and len(tale.story.recipients) >= anonymity.least_recipients:
         settlement.settled.append(hit.hit_id)
         _record(settlement, hit, tale, told)
         return
     settlement.erased.append(hit.hit_id)
     alone = Event(
-        event_id=next(fresh_ids),
+        event_id=next(anonymity.fresh_ids),
         type=told.type,
         timestamp=day_of(hit.at),
         sender=told.sender,

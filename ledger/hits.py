@@ -198,7 +198,8 @@ async def _heads(connection: AsyncConnection, copy_ids: Sequence[int]) -> Sequen
         .join(sends, sends.c.send_id == copies.c.send_id)
         .where(copies.c.copy_id.in_(copy_ids))
     )
-    return (await connection.execute(statement)).all()
+    rows: Sequence[Row[Any]] = (await connection.execute(statement)).all()
+    return rows
 
 
 async def _recipients(

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, MetaData, inspect, text
 
 from ledger import schema
-from ledger.engine import BUSY_TIMEOUT_MS, Store, sqlite_file
+from ledger.engine import Store, sqlite_file
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _STEP = re.compile(r"(\d{4})_\w+\.py")
@@ -56,14 +56,14 @@ async def open_stores(database_url: str, spool_url: str) -> Stores:
         raise
 
 
-async def open_store(url: str, tables: MetaData, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Store:
+async def open_store(url: str, tables: MetaData) -> Store:
     """Return the store of these tables, migrated; its folder and file are made if need be.
 
     Raises StoreError where a newer version has written it.
     """
     file = sqlite_file(url)
     file.parent.mkdir(parents=True, exist_ok=True)
-    store = Store(url, busy_timeout_ms)
+    store = Store(url)
     try:
         async with _lock(file.with_name(f"{file.name}.lock")):
             await _bring_up(store, file, _MIGRATIONS / _STORES[tables])
