@@ -106,6 +106,7 @@ class Retry:
     copy_id: int
     due_at: datetime
     delay_noticed: bool
+    attempted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,20 +279,25 @@ async def write_answers(connection: AsyncConnection, answers: Sequence[Answer]) 
 
 
 async def schedule_retries(connection: AsyncConnection, retries: Sequence[Retry]) -> None:
-    """End the lease of copies that are not finished, count the attempt, set when they are due."""
+    """End the lease of copies that are not finished, count attempts, set when they are due."""
     statement = (
         update(spooled_copies)
         .where(spooled_copies.c.copy_id == bindparam("of_copy"))
         .values(
             lease=None,
             leased_until=None,
-            attempts=spooled_copies.c.attempts + 1,
+            attempts=spooled_copies.c.attempts + bindparam("made"),
             due_at=bindparam("next_due_at"),
             delay_noticed=bindparam("noticed"),
         )
     )
     rows = [
-        {"of_copy": one.copy_id, "next_due_at": one.due_at, "noticed": one.delay_noticed}
+        {
+            "of_copy": one.copy_id,
+            "next_due_at": one.due_at,
+            "noticed": one.delay_noticed,
+            "made": int(one.attempted),
+        }
         for one in retries
     ]
     if rows:

@@ -138,7 +138,9 @@ async def _write_outcomes(connection: AsyncConnection, settled: _Settled) -> Non
         if told.waiting:
             answers.extend(_answer(row, outcome) for row, outcome in told.answered)
             due_at = settlement.due_at or settlement.attempt_at
-            retries.append(spooled.Retry(copy.copy_id, due_at, settlement.delay_noticed))
+            retries.append(
+                spooled.Retry(copy.copy_id, due_at, settlement.delay_noticed, settlement.attempted)
+            )
         else:
             finished.append(copy)
     await spooled.write_answers(connection, answers)

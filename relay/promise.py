@@ -62,6 +62,8 @@ class Settlement:
     captured: bytes | None = None
     """Unstuffed bytes for the captured mailbox, where there is no upstream."""
     delay_noticed: bool = False
+    attempted: bool = True
+    """False: it is only put back, for there was no room to try; that counts as no attempt."""
     notices: tuple[Stored, ...] = ()
     """Bounces and delay notices, stored as new mail in the same transaction."""
 

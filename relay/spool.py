@@ -45,6 +45,8 @@ class Spool:
         self._store = store
         self.wake = asyncio.Event()
         """Set when something was stored or is to be tried again; dispatch clears it."""
+        self.owed = asyncio.Event()
+        """Set when the ledger is owed facts; the forwarder clears it."""
         self._jobs: list[Job] = []
         self._arrived = asyncio.Event()
         self._closing = False
@@ -159,6 +161,8 @@ class Spool:
     def _remember(self, job: Job) -> None:
         for stored, packed in job.sends:
             self._templates.put(stored.submission.send_id, stored.template, len(packed))
+        if job.sends or isinstance(job.step, Settlement):
+            self.owed.set()
         if job.sends or (isinstance(job.step, Settlement) and job.step.due_at is not None):
             self.wake.set()
 
