@@ -15,8 +15,8 @@ from collector.hit import Classification, Scene, Trace
 from collector.kept import Judged, Seen, day_of, kept_of
 from ledger.event import Attribution, Event, EventType
 from ledger.events import RecordedEvent
-from ledger.hits import PastEvent, RecordedHit, Story
 from ledger.mode import TrackingMode
+from ledger.story import PastEvent, RecordedHit, Story
 from ledger.token import HitKind
 
 VIEW_LASTS = timedelta(seconds=60)

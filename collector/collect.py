@@ -28,8 +28,8 @@ from collector.journal import Journal
 from collector.kept import Judged, Kept, Seen, features_of
 from collector.networks import IpNetwork, lists_with, network_mark, shown_address
 from collector.target import Asked, read_target
-from ledger.hits import RecordedHit
 from ledger.ident import RANDOM_BITS, new_ident
+from ledger.story import RecordedHit
 from ledger.token import HitKind, Token, TokenKey, claimed_slot, read_token
 
 LOOK_AGAIN_S = 0.25

@@ -16,9 +16,6 @@ from collector.attribute import Settlement
 from ledger.engine import Store
 from ledger.events import insert_events
 from ledger.hits import (
-    RecordedHit,
-    StoredLink,
-    Story,
     add_repeats,
     delete_spilled,
     erase_hits,
@@ -30,6 +27,7 @@ from ledger.hits import (
     settle_hits,
     spill_hits,
 )
+from ledger.story import RecordedHit, StoredLink, Story
 
 LEDGER_WAIT_MS = 20
 """How long a hit waits for another writer of the ledger; then it goes to the spill."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from collector.hit import Classification, Trace
 from ledger.event import Agent
-from ledger.hits import RecordedHit
+from ledger.story import RecordedHit
 
 
 @dataclass(frozen=True, slots=True)
