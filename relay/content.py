@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from relay.reply import Reply
 
 READ_LIMIT_BYTES = 65_536
-"""Of the reader: asyncio stops a client at twice this, so what it can make us hold is bounded."""
+"""Of the reader: asyncio stops reading from a client that has sent twice this unread."""
 
 _GRACE_S = 300.0
 """For any message: RFC 5321 4.5.3.2.7 gives a client 5 minutes between commands."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from relay.reply import Reply
 
 _MAX_CONNECTIONS = 2_500
-"""In all; each may make us hold 128 KB of unread data (twice the reader's limit)."""
+"""In all; each may make us hold 384 KB unread (twice the reader's limit and one read)."""
 
 _MAX_STRANGERS = 500
 """From outside the trusted networks, in all: they may never keep our own people out."""
@@ -87,9 +87,13 @@ class Door:
             session.send_away()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                for session in tuple(self.sessions):
-                    await session.ended.wait()
+                await self._all_ended()
         for session in tuple(self.sessions):
             session.abort()
+        await self._all_ended()
         if self._taking_in:
             await asyncio.wait(self._taking_in)
+
+    async def _all_ended(self) -> None:
+        for session in tuple(self.sessions):
+            await session.ended.wait()
