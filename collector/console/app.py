@@ -1,0 +1,115 @@
+"""Wiring of the console: its routes, and how it is served."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from yarl import URL
+
+from collector.console.access import require_session, show_sign_in, sign_in, sign_out
+from collector.console.captured import (
+    give_captured,
+    show_captured,
+    show_captured_body,
+    show_captured_copy,
+)
+from collector.console.desk import DESK, Desk
+from collector.console.feed import show_feed, show_stories, stream_news
+from collector.console.guard import Handler, add_headers, refuse_strangers
+from collector.console.health import tell_alive, tell_ready
+from collector.console.messages import show_message, show_messages
+from collector.console.page import STATIC, render_page, set_up_pages
+from collector.console.watch import Watch
+from config.settings import Settings
+from ledger.migrate import Stores
+
+_MAX_FORM_BYTES = 64 * 1024
+"""Forms here hold a secret and a few words."""
+_SHUTDOWN_S = 5.0
+"""Live pages end at once when the watch is closed; what else runs is drawing a page."""
+_ERRORS_FROM = 400
+
+_TITLES = {
+    401: "Sign in first",
+    403: "Not allowed",
+    404: "There is no such page",
+    421: "Wrong address",
+}
+
+
+def build_console(settings: Settings, stores: Stores) -> web.Application:
+    """Return the console as an application on open stores; close nothing of them."""
+    app = web.Application(
+        middlewares=[show_errors, refuse_strangers, require_session],
+        client_max_size=_MAX_FORM_BYTES,
+    )
+    app[DESK] = Desk(
+        ledger=stores.ledger,
+        spool=stores.spool,
+        public_url=URL(settings.console.public_url),
+        sandbox=settings.captures,
+        watch=Watch(stores.ledger),
+    )
+    app.on_response_prepare.append(add_headers)
+    app.on_shutdown.append(_end_live_pages)
+    set_up_pages(app)
+    app.add_routes(
+        [
+            web.get("/healthz", tell_alive),
+            web.get("/readyz", tell_ready),
+            web.get("/login", show_sign_in, allow_head=False),
+            web.post("/login", sign_in),
+            web.post("/logout", sign_out),
+            web.get("/", show_feed),
+            web.get("/feed", show_stories),
+            web.get("/live", stream_news, allow_head=False),
+            web.get("/messages", show_messages),
+            web.get("/messages/{send_id}", show_message),
+            web.get("/captured", show_captured),
+            web.get(r"/captured/{copy_id:\d{1,19}}", show_captured_copy),
+            web.get(r"/captured/{copy_id:\d{1,19}}/body", show_captured_body),
+            web.get(r"/captured/{copy_id:\d{1,19}}/mail.eml", give_captured),
+            web.static("/static", STATIC),
+        ]
+    )
+    return app
+
+
+@asynccontextmanager
+async def run_console(settings: Settings, stores: Stores) -> AsyncIterator[tuple[int, ...]]:
+    """Serve the console while the block runs; give the ports it listens on."""
+    runner = web.AppRunner(
+        build_console(settings, stores),
+        access_log=None,
+        shutdown_timeout=_SHUTDOWN_S,
+        handler_cancellation=True,  # or a live page that was closed would be waited for until news
+    )
+    await runner.setup()
+    try:
+        for endpoint in settings.console.listen:
+            await web.TCPSite(runner, endpoint.host, endpoint.port).start()
+        yield tuple(address[1] for address in runner.addresses)
+    finally:
+        await runner.cleanup()
+
+
+@web.middleware
+async def show_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Draw a page for an answer that only has a number."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < _ERRORS_FROM:
+            raise
+        title = _TITLES.get(error.status, error.reason)
+        # aiohttp's own text repeats the number; ours tell why.
+        told = error.text if error.text and not error.text.startswith(str(error.status)) else ""
+        page = render_page(request, "error.html", {"title": title, "told": told}, error.status)
+        for name in ("Allow", "Retry-After"):
+            if name in error.headers:
+                page.headers[name] = error.headers[name]
+        return page
+
+
+async def _end_live_pages(app: web.Application) -> None:
+    app[DESK].watch.close()

@@ -1,0 +1,30 @@
+"""What every page has at hand: the stores and where it is served."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+from yarl import URL
+
+from collector.console.watch import Watch
+from ledger.engine import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts a request is answered from; built once in app."""
+
+    ledger: Store
+    spool: Store
+    public_url: URL
+    """Where people reach the console; URLs are made from it, never from a request."""
+    sandbox: bool
+    """No upstream: mail is captured."""
+    watch: Watch
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach it by https, so that cookies may say so."""
+        return self.public_url.scheme == "https"
+
+
+DESK = web.AppKey("desk", Desk)

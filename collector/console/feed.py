@@ -1,0 +1,74 @@
+"""The activity feed: what happened lately, and the line that says there is news."""
+
+from contextlib import suppress
+
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse
+
+from collector.console.desk import DESK
+from collector.console.page import render_page
+from collector.console.stories import Numbered, tell_stories
+from ledger.events import EventFilter, select_events
+
+PAGE_EVENTS = 200
+"""About thirty mails with what was done with them: more than anybody reads at once."""
+
+_MAX_NUMBER = 2**63 - 1
+_RETRY_MS = 1000
+
+
+async def show_feed(request: web.Request) -> web.Response:
+    """Show the latest events as stories; `before` is the number to go on from."""
+    return render_page(request, "feed.html", await _shown(request))
+
+
+async def show_stories(request: web.Request) -> web.Response:
+    """Show the stories alone, to be put in place of those of the page."""
+    return render_page(request, "stories.html", await _shown(request))
+
+
+async def stream_news(request: web.Request) -> web.StreamResponse:
+    """Say `news` with the highest event number each time it changes.
+
+    Only that is said: what is new the page asks for itself, with its session.
+    """
+    watch = request.app[DESK].watch
+    number = read_number(request.headers.get("Last-Event-ID", request.query.get("after", ""))) or 0
+    response = EventSourceResponse(headers={"Cache-Control": "no-store"})
+    await response.prepare(request)
+    with suppress(ConnectionResetError):  # the page was closed
+        async with response:
+            await response.send("", event="hello", retry=_RETRY_MS)
+            while (latest := await watch.number_after(number)) is not None:
+                number = latest
+                await response.send(str(number), id=str(number), event="news")
+    return response
+
+
+def read_number(text: str) -> int | None:
+    """Return the event number a text is, None where it is none."""
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(_MAX_NUMBER)):
+        return None
+    return min(int(text), _MAX_NUMBER)
+
+
+async def _shown(request: web.Request) -> dict[str, object]:
+    before = read_number(request.query.get("before", ""))
+    seen = read_number(request.query.get("seen", ""))
+    async with request.app[DESK].ledger.read() as connection:
+        events = await select_events(connection, EventFilter(), before=before, limit=PAGE_EVENTS)
+    stories = tell_stories(events)
+    latest = events[0][0] if events else 0
+    fresh = () if seen is None else tuple(one for one in stories if one.number > seen)
+    return {
+        "stories": stories,
+        "before": before,
+        "latest": latest,
+        "seen": latest if seen is None else seen,
+        "fresh": fresh[:1],
+        "older": _older(events),
+    }
+
+
+def _older(events: tuple[Numbered, ...]) -> int | None:
+    return events[-1][0] if len(events) == PAGE_EVENTS else None

@@ -1,0 +1,64 @@
+"""The pages of what was sent: the list, and the whole story of one mail."""
+
+from datetime import datetime
+
+from aiohttp import web
+
+from collector.console.desk import DESK
+from collector.console.dossier import left_parts, link_lines, recipient_lines
+from collector.console.page import render_page
+from collector.console.stories import tell_stories
+from ledger.event import Event
+from ledger.events import EventFilter, select_events
+from ledger.ident import is_ident
+from ledger.mode import TrackingMode
+from ledger.summary import list_summaries, read_send
+
+PAGE_SENDS = 40
+STORY_EVENTS = 2000
+"""Of one mail: a page of more would take a browser seconds; the newest are shown."""
+
+
+async def show_messages(request: web.Request) -> web.Response:
+    """List sends, the latest first."""
+    given = request.query.get("before", "")
+    before = given if is_ident(given) else None
+    async with request.app[DESK].ledger.read() as connection:
+        summaries = await list_summaries(connection, PAGE_SENDS, before)
+    shown = {
+        "summaries": summaries,
+        "older": summaries[-1].send_id if len(summaries) == PAGE_SENDS else None,
+        "before": before,
+    }
+    return render_page(request, "messages.html", shown)
+
+
+async def show_message(request: web.Request) -> web.Response:
+    """Tell all that is known of one send."""
+    send_id = request.match_info["send_id"]
+    async with request.app[DESK].ledger.read() as connection:
+        send = await read_send(connection, send_id)
+        events = await select_events(connection, EventFilter(send_id=send_id), limit=STORY_EVENTS)
+    if send is None:
+        raise web.HTTPNotFound(
+            text="No message of this name is on record. If it was sent this moment, "
+            "it will be here in a second."
+        )
+    stories = tell_stories(events)
+    recipients = recipient_lines(send.verdict, events)
+    shown = {
+        "send": send,
+        "story": stories[0] if stories else None,
+        "recipients": recipients,
+        "tracked": any(line.mode != TrackingMode.OFF for line in recipients),
+        "links": link_lines(send.verdict, events),
+        "parts": left_parts(send.verdict),
+        "timeline": sorted((event for _, event in reversed(events)), key=_when),
+        "cut": len(events) == STORY_EVENTS,
+        "latest": events[0][0] if events else 0,
+    }
+    return render_page(request, "message.html", shown)
+
+
+def _when(event: Event) -> datetime:
+    return event.timestamp

@@ -1,0 +1,192 @@
+"""What codes mean in words: the texts of the pages."""
+
+from dataclasses import dataclass
+
+from collector.reasons import REASON_WORDS
+from ledger.event import Agent, Attribution, Event, EventType
+
+_VERY_LIKELY = 0.8
+_PROBABLY = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Sureness:
+    """How sure it is that a person looked, for the eye and in words."""
+
+    level: int
+    """3 very likely a person, 2 probably, 1 perhaps, 0 not known or not a person."""
+    words: str
+
+
+_WHAT = {
+    Agent.HUMAN_LIKELY: "a person",
+    Agent.PROXY: "a person, through an image proxy",
+    Agent.PREFETCH: "fetched in advance by a mail service",
+    Agent.SCANNER: "a security scanner or another program",
+    Agent.UNFURL: "a link preview in a chat",
+    Agent.SELF: "someone in your own network",
+}
+
+
+def tell_sureness(event: Event) -> Sureness:
+    """Return how sure an open or click is: the label and its confidence as words."""
+    agent, confidence = event.classification, event.confidence or 0.0
+    if agent is None or agent is Agent.UNKNOWN:
+        return Sureness(0, "can not tell who or what this was")
+    likely, level = _likely(confidence)
+    return Sureness(level if agent.attentive else 0, f"{likely} {_WHAT[agent]}")
+
+
+def tell_label(event: Event) -> str:
+    """Return what an open or click is taken for, without how sure that is."""
+    return _WHAT.get(event.classification or Agent.UNKNOWN, "something that can not be told")
+
+
+def tell_reason(code: str) -> str:
+    """Return what a rule saw; a code of another version is shown as it is."""
+    return REASON_WORDS.get(code, code.replace("_", " "))
+
+
+def _likely(confidence: float) -> tuple[str, int]:
+    if confidence >= _VERY_LIKELY:
+        return "very likely", 3
+    if confidence >= _PROBABLY:
+        return "probably", 2
+    return "perhaps", 1
+
+
+def tell_who(event: Event) -> str:
+    """Return whose act it is: an address, "someone of …", or "Someone"."""
+    if event.attribution is Attribution.SHARED:
+        return f"Someone of {', '.join(event.candidates)}"
+    if event.attribution is Attribution.ANONYMOUS or event.recipient is None:
+        return "Someone"
+    return event.recipient
+
+
+_DONE = {
+    EventType.ACCEPTED: "Accepted",
+    EventType.RELAYED: "Delivered",
+    EventType.DEFERRED: "Deferred, will be tried again",
+    EventType.FAILED: "Refused",
+    EventType.OPENED: "Opened",
+    EventType.CLICKED: "Clicked",
+    EventType.RECLASSIFIED: "Label changed",
+    EventType.WITHDRAWN: "Tracking withdrawn",
+}
+
+
+def tell_done(event_type: EventType) -> str:
+    """Return what happened as one or two words in the past tense."""
+    return _DONE[event_type]
+
+
+_MODES = {
+    "individual": "Each open and click is told by name.",
+    "shared": "One copy for several people: an open is told as “someone of these”.",
+    "anonymous": "Opens and clicks are told as “someone”; nothing ties them to a person.",
+    "off": "Not tracked: the mail went out as it was written.",
+}
+
+
+def tell_mode(mode: str) -> str:
+    """Return what a tracking mode means for the reader of the page."""
+    return _MODES.get(mode, mode)
+
+
+_MODE_NAMES = {
+    "individual": "by name",
+    "shared": "shared",
+    "anonymous": "anonymous",
+    "off": "not tracked",
+}
+
+
+def tell_mode_name(mode: str) -> str:
+    """Return a tracking mode in a word or two."""
+    return _MODE_NAMES.get(mode, mode)
+
+
+_KINDS = {"to": "To", "cc": "Cc", "bcc": "Bcc"}
+
+
+def tell_kind(recipient_type: str) -> str:
+    """Return where the header names a recipient, as the header writes it."""
+    return _KINDS.get(recipient_type, recipient_type)
+
+
+def tell_value(of: str, value: str) -> str:
+    """Return a decided value in words: a mode by its name, a switch as yes or no."""
+    if of == "mode":
+        return tell_mode_name(value)
+    return {"true": "yes", "false": "no", "none": "no"}.get(value.lower(), value)
+
+
+_BECAUSE = {
+    "rule": "the rule “{}”",
+    "consent": "consent: {}",
+    "seat": "the sender has no click-tracking seat ({})",
+    "internal": "{} is one of your own domains",
+    "header": "the mail asked for it: {}",
+    "ceiling": "the general setting {}",
+    "max_copies": "the send has more recipients than {}",
+    "content": "the content: {}",
+}
+
+
+def tell_because(because: str, name: str) -> str:
+    """Return what kind of source decided a value, with its name."""
+    if because == "content":
+        return tell_passed(name)
+    return _BECAUSE.get(because, because + " {}").format(name)
+
+
+_PASSED = {
+    "signed": "the mail is signed, and a change would break the signature",
+    "encrypted": "the mail is encrypted",
+    "pgp_inline": "the mail holds an inline PGP message",
+    "dkim_signed": "the mail was DKIM-signed before it came here, and a change would break that",
+    "calendar": "it is a calendar invitation",
+    "tnef": "it is Outlook's own format (TNEF)",
+    "report": "it is a delivery or read report",
+    "automatic": "it is an automatic mail (Auto-Submitted)",
+    "null_sender": "it has no sender, so it is a report",
+    "no_html": "the mail has no HTML part, and plain text can hold no pixel",
+    "not_mime": "the mail is not well-formed enough to be changed safely",
+    "observe": "“observe” is on: nothing is changed, only recorded",
+    "too_many_links": "the mail has more links than can be numbered",
+    "nothing_to_track": "there is nothing in it that could be tracked",
+    "our_fault": "something went wrong on our side, so the mail went out unchanged",
+    "attachment": "it is an attachment",
+    "embedded_message": "it is a mail within the mail",
+    "amp": "AMP parts are left alone",
+    "not_text": "it is not text",
+    "plain_text": "it is plain text",
+    "broken_structure": "its structure can not be told for sure",
+    "broken_encoding": "its transfer encoding is broken",
+    "unknown_encoding": "its transfer encoding is not known",
+    "unknown_charset": "its character set is not known",
+    "broken_charset": "it is not in the character set it claims",
+    "ambiguous_html": "its HTML can be read in more than one way",
+    "no_place_for_pixel": "no place was found where a pixel would surely be shown",
+    "line_too_long": "a line in it is too long to be changed safely",
+    "text_is_url": "its text is itself an address; filters call a mismatch phishing",
+    "other_scheme": "it is not a web link",
+    "relative": "it is a relative link",
+    "placeholder": "it is a template placeholder",
+    "unsubscribe": "it is an unsubscribe link",
+    "signed_url": "it is a signed or one-time link",
+    "own_base": "it already leads to the tracking host",
+    "excluded_host": "its host is excluded by tracking.excluded_hosts",
+    "opted_out": "the mail opts it out",
+    "quoted_history": "it stands in the quoted history",
+    "url_too_long": "it is longer than tracking.max_url_length",
+    "url_not_canonical": "it can not be carried through a redirect unchanged",
+    "conditional_comment": "it stands in a comment that only Outlook reads",
+    "clicks_off": "click tracking is off",
+}
+
+
+def tell_passed(reason: str) -> str:
+    """Return why something was left alone; a code not known here is shown as it is."""
+    return _PASSED.get(reason, reason.replace("_", " "))
