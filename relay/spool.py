@@ -47,6 +47,8 @@ class Spool:
         """Set when something was stored or is to be tried again; dispatch clears it."""
         self.owed = asyncio.Event()
         """Set when the ledger is owed facts; the forwarder clears it."""
+        self.owed = asyncio.Event()
+        """Set when the ledger is owed facts; the forwarder clears it."""
         self._jobs: list[Job] = []
         self._arrived = asyncio.Event()
         self._closing = False
@@ -165,6 +167,8 @@ class Spool:
             self.owed.set()
         if job.sends or (isinstance(job.step, Settlement) and job.step.due_at is not None):
             self.wake.set()
+        if isinstance(job.step, Stored | Settlement):
+            self.owed.set()
 
     async def _templates_of(self, due: Sequence[spooled.DueCopy]) -> dict[str, Template]:
         wanted = {copy.send_id for copy in due}
