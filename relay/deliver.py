@@ -58,8 +58,17 @@ class NextHop:
                         outcomes = await self._send(connection, envelope, content)
                 except ConnectError as error:
                     return Unreachable(error.reply)
-                if isinstance(outcomes, tuple) or fresh:
+                if isinstance(outcomes, tuple):
+                    self._pool.reached()
                     return outcomes
+                if fresh:
+                    self._pool.rest(ConnectError(outcomes.reply))
+                    return outcomes
+
+    @property
+    def resting(self) -> bool:
+        """Whether it was not reached lately, so that a copy would come back at once."""
+        return self._pool.resting
 
     def close(self) -> None:
         """Close the connections that are kept."""

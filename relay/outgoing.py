@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from relay.mime.segments import Draft
 from relay.template import Segment, Slot, Span
 
 _LINE_END = b"\r\n"
@@ -20,14 +21,16 @@ class Outgoing:
     raw: bytes
     wire: bytes
     """With Received, without the dropped fields, dots doubled (RFC 5321 4.5.2)."""
-    shift: int
-    """What the header has grown by: where the body of the message is moved to."""
+    body: int
+    """Where in `raw` the body of the message begins."""
+    header: bytes
+    """What of `wire` is before the body."""
     dots: tuple[int, ...]
     """The offsets in `raw`, from the body on, of the dots that begin a line."""
 
     def place(self, offset: int) -> int:
         """Return where a byte of the body stands in `wire`: the doubled dot before it excluded."""
-        return offset + self.shift + bisect_left(self.dots, offset)
+        return len(self.header) + offset - self.body + bisect_left(self.dots, offset)
 
 
 def make_outgoing(
@@ -49,7 +52,7 @@ def make_outgoing(
     dots = tuple(match.end() - 1 for match in _DOT.finditer(raw, max(0, body - 2)))
     if body == 0 and raw.startswith(b"."):
         dots = (0, *dots)
-    return Outgoing(raw, header + text, len(header) - body, dots)
+    return Outgoing(raw, header + text, body, header, dots)
 
 
 _DOT = re.compile(rb"\r\n\.")
@@ -59,6 +62,12 @@ def double_dots(text: bytes, *, line_start: bool) -> bytes:
     """Return text as it goes on the wire (RFC 5321 4.5.2)."""
     doubled = text.replace(b"\r\n.", b"\r\n..")
     return b"." + doubled if line_start and text.startswith(b".") else doubled
+
+
+def single_dots(wire: bytes) -> bytes:
+    """Return what a server makes of content on the wire: the text that was given to double_dots."""
+    text = wire.replace(b"\r\n..", b"\r\n.")
+    return text[1:] if text.startswith(b"..") else text
 
 
 def lay_out(outgoing: Outgoing, segments: Iterable[Segment]) -> tuple[Segment, ...]:
@@ -77,41 +86,32 @@ def lay_out(outgoing: Outgoing, segments: Iterable[Segment]) -> tuple[Segment, .
             case _:
                 if segment:
                     laid.literal(segment)
-    return tuple(laid.segments)
+    return laid.draft.close()
 
 
 class _Laid:
     """What is laid out so far."""
 
     def __init__(self) -> None:
-        self.segments: list[Segment] = []
+        self.draft = Draft()
         self.line_start = True
 
     def span(self, outgoing: Outgoing, start: int, end: int) -> None:
         place = outgoing.place(start) if start else 0
-        if start and outgoing.raw[start : start + 1] == b".":
+        if start and outgoing.raw.startswith(b".", start):
             index = bisect_left(outgoing.dots, start)
             doubled = index < len(outgoing.dots) and outgoing.dots[index] == start
             if self.line_start and not doubled:
-                self._append(b".")
+                self.draft.write(b".")
             elif doubled and not self.line_start:
                 place += 1
-        self._append(Span(place, outgoing.place(end)))
+        self.draft.keep(place, outgoing.place(end))
         self.line_start = outgoing.raw[end - 1 : end] == b"\n"
 
     def slot(self, slot: Slot) -> None:
-        self.segments.append(slot)  # no token begins with a dot
+        self.draft.leave(slot)  # no token begins with a dot
         self.line_start = False
 
     def literal(self, text: bytes) -> None:
-        self._append(double_dots(text, line_start=self.line_start))
+        self.draft.write(double_dots(text, line_start=self.line_start))
         self.line_start = text.endswith(b"\n")
-
-    def _append(self, segment: bytes | Span) -> None:
-        last = self.segments[-1] if self.segments else None
-        if isinstance(segment, Span) and isinstance(last, Span) and last.end == segment.start:
-            self.segments[-1] = Span(last.start, segment.end)
-        elif isinstance(segment, bytes) and isinstance(last, bytes):
-            self.segments[-1] = last + segment
-        else:
-            self.segments.append(segment)

@@ -1,4 +1,7 @@
-"""POOL: the connections to one upstream, how many, and which are kept.
+"""POOL: the connections to one upstream: how many, which are kept, and when to leave it alone.
+
+An upstream that was not reached rests: no further connection is asked for, and when the rest is
+over a single one is tried, so a dead upstream costs one attempt and not one for each mail.
 
 Law: never more than `max_connections` are lent and kept together.
 """
@@ -28,6 +31,9 @@ class Pool:
         self._lent = 0
         self._opening = 0
         self._full_until = 0.0
+        self._rest_until = 0.0
+        self._rests = 0
+        self._refused: ConnectError | None = None
         self._changed = asyncio.Event()
 
     @asynccontextmanager
@@ -50,6 +56,26 @@ class Pool:
             self._keep(connection)
             self._changed.set()
 
+    @property
+    def resting(self) -> bool:
+        """Whether a connection would be refused without being tried."""
+        return self._refused is not None and (
+            self._opening > 0 or asyncio.get_running_loop().time() < self._rest_until
+        )
+
+    def rest(self, error: ConnectError) -> None:
+        """Leave the upstream alone for a while, for it was not reached; `error` says why."""
+        now_s = asyncio.get_running_loop().time()
+        if self._refused is None or now_s >= self._rest_until:
+            rest_s = self._timeouts.first_rest_s * 2.0 ** min(self._rests, 30)
+            self._rest_until = now_s + min(rest_s, self._timeouts.last_rest_s)
+            self._rests += 1
+        self._refused = error
+
+    def reached(self) -> None:
+        """Note that mail is taken again."""
+        self._refused, self._rests = None, 0
+
     def close(self) -> None:
         """Close what is kept."""
         for connection in self._kept:
@@ -61,9 +87,12 @@ class Pool:
         refused: ConnectError | None = None
         while True:
             connection = self._take_kept()
+            if connection is None and refused is not None and not self._others():
+                self.rest(refused)
+                raise refused
             if connection is None and not self._is_full():
-                if refused is not None:
-                    raise refused
+                if self.resting and self._refused is not None:
+                    raise self._refused
                 try:
                     connection = await self._open()
                 except ConnectError as error:
@@ -85,9 +114,11 @@ class Pool:
             connection.wire.abort()
         return None
 
+    def _others(self) -> int:
+        return self._lent + self._opening
+
     def _is_full(self) -> bool:
-        others = self._lent + self._opening
-        return others > 0 and asyncio.get_running_loop().time() < self._full_until
+        return self._others() > 0 and asyncio.get_running_loop().time() < self._full_until
 
     async def _open(self) -> Connection:
         self._opening += 1

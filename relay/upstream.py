@@ -56,5 +56,8 @@ class Timeouts:
     """How long a connection is kept for the next mail; well under any server's own limit."""
     quit_s: float = 5
     """For the answer to QUIT; nothing depends on it."""
+    first_rest_s: float = 10
+    last_rest_s: float = 300
+    """An upstream that was not reached is left alone so long; it doubles with each further try."""
     full_s: float = 60
     """How long no further connection is asked for where the upstream refused one beside others."""

@@ -1,0 +1,309 @@
+"""HUB, the way out: claim what is due, stamp, deliver, settle.
+
+What is to be tried again lies in the spool with its due time, not in a task here.  Each upstream
+has a lane of its own, so a dead or slow one never keeps others waiting.
+
+Law: a claim ends as a settlement, or its lease ends and it is claimed again.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from ledger.ident import RANDOM_BITS, new_ident
+from ledger.keys import KeyRing
+from relay.conclude import Attempt, Drawn, Terms, conclude_attempt
+from relay.deliver import NextHop, Unreachable
+from relay.lane import Lane
+from relay.mail import Envelope
+from relay.notice import Names
+from relay.outgoing import single_dots
+from relay.promise import Claim, CopyIdTaken, Settlement, SpoolError
+from relay.reply import Deferred, Delivered, Failed, Outcome, Reply
+from relay.route import route_copy
+from relay.spool import Spool
+from relay.stamping import Stamping
+from relay.upstream import Upstream
+
+SANDBOX = "sandbox"
+"""The upstream's name in events where mail is captured."""
+
+_CAPTURED = Delivered(Reply(250, "2.0.0", "captured"))
+_NO_ROUTE = Reply(451, "4.4.4", "no upstream serves this sender")
+_NO_NAMES = Names("", "", 0, 0)
+_NOTHING_DRAWN = Drawn(0.0, _NO_NAMES, _NO_NAMES)
+"""Where all are delivered chance has no part, and drawing costs more than concluding."""
+_BROKEN = Deferred(Reply(451, "4.3.0", "internal error"))
+
+_CAPTURE_CONNECTIONS = 5
+"""As many copies are captured at once as go to so many connections; the spool is the limit."""
+
+_FEWEST = 20
+"""Claims are made so many at a time while others run: facts 5, claim in twenties."""
+
+_MOST_BYTES = 64 * 1024 * 1024
+"""Of content under way; a batch that was claimed beside it may go beyond once."""
+
+_LOOK_S = 5
+"""What other processes put into the spool or set free wakes nobody here."""
+
+_PAUSE_S = 1
+"""After the spool could not be read or written."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchSettings:
+    """What dispatch is told by the configuration."""
+
+    terms: Terms
+    lease_s: int = 60
+
+
+def utc_now() -> datetime:
+    """Return the instant it is."""
+    return datetime.now(UTC)
+
+
+class Dispatch:
+    """The way out of one process."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        hops: Sequence[NextHop],
+        keys: KeyRing,
+        settings: DispatchSettings,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        """Start nothing yet. Without `hops` mail is captured."""
+        self._spool = spool
+        self._hops = {hop.upstream.name: hop for hop in hops}
+        self._upstreams: tuple[Upstream, ...] = tuple(hop.upstream for hop in hops)
+        self._keys = keys
+        self._settings = settings
+        self._now = now
+        self._stamping = Stamping(keys.keys)
+        self._lanes = {hop.upstream.name: Lane(hop.upstream.max_connections) for hop in hops}
+        if not hops:
+            self._lanes[SANDBOX] = Lane(_CAPTURE_CONNECTIONS)
+        self._default_lane = next(iter(self._lanes.values()))
+        self._running: dict[asyncio.Task[None], Claim] = {}
+        self._bytes = 0
+        self._longest = 1
+        self._freed = asyncio.Event()
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Carry mail until stopped."""
+        renewing = asyncio.create_task(self._renew_leases(), name="dispatch leases")
+        try:
+            while not self._stopping:
+                try:
+                    await self._claim_some()
+                except (SpoolError, SQLAlchemyError, OSError) as error:
+                    _log.error("dispatch.failed", error=str(error))
+                    await asyncio.sleep(_PAUSE_S)
+        finally:
+            renewing.cancel()
+
+    async def stop(self, within_s: float) -> None:
+        """Claim nothing more, let what is under way end within a time, and leave the rest."""
+        self._stopping = True
+        self._spool.wake.set()
+        self._freed.set()
+        if self._running:
+            await asyncio.wait(self._running, timeout=within_s)
+        left = dict(self._running)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        for hop in self._hops.values():
+            hop.close()
+        # Whoever starts next need not wait for the leases to end.
+        await asyncio.gather(
+            *(self._put_back(claim, 0) for claim in left.values()), return_exceptions=True
+        )
+
+    async def _claim_some(self) -> None:
+        limit = self._limit()
+        if not limit:
+            self._freed.clear()
+            await self._freed.wait()
+            return
+        self._spool.wake.clear()
+        claims = await self._spool.claim(limit, self._now(), self._settings.lease_s)
+        self._longest = max((len(claim.template.original) for claim in claims), default=1)
+        full = [claim for claim in claims if not self._start(claim)]
+        await asyncio.gather(*(self._put_back(claim, self._turn_away(claim)) for claim in full))
+        if not claims:
+            await self._rest()
+
+    def _limit(self) -> int:
+        """Return how many to claim: as many as a lane takes, 0 while it is not worth the way."""
+        room = max(lane.room for lane in self._lanes.values())
+        left = max(_MOST_BYTES - self._bytes, 0) // max(self._longest, 1)
+        limit = min(room, max(left, 0 if self._running else 1))
+        return 0 if self._running and limit < min(_FEWEST, len(self._running)) else limit
+
+    async def _rest(self) -> None:
+        due_at = await self._spool.next_due_at(self._now())
+        wait_s = _LOOK_S if due_at is None else (due_at - self._now()).total_seconds()
+        try:
+            async with asyncio.timeout(min(max(wait_s, 0.01), _LOOK_S)):
+                await self._spool.wake.wait()
+        except TimeoutError:
+            return
+
+    def _start(self, claim: Claim) -> bool:
+        """Return False where its lane has no room, or we stop."""
+        lane = self._lane_of(claim)
+        if self._stopping or not lane.room:
+            return False
+        lane.enter()
+        size_bytes = len(claim.template.original)
+        self._bytes += size_bytes
+        task = asyncio.create_task(self._carry(claim), name=f"copy {claim.copy.copy_id}")
+        self._running[task] = claim
+        task.add_done_callback(partial(self._ended, lane, size_bytes))
+        return True
+
+    def _ended(self, lane: Lane, size_bytes: int, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        lane.leave()
+        self._bytes -= size_bytes
+        self._freed.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("copy.not_settled", task=task.get_name(), error=repr(error))
+
+    async def _carry(self, claim: Claim) -> None:
+        try:
+            attempt = await self._attempt(claim)
+        except Exception:  # noqa: BLE001 - house style 29: it stops no other copy and is not lost
+            _log.exception("copy.broken", copy_id=claim.copy.copy_id)
+            attempt = self._concluded(claim, _BROKEN)
+        await self._settle(claim, attempt)
+
+    async def _attempt(self, claim: Claim) -> Attempt:
+        if not self._hops:
+            stamped = self._stamping.stamp(claim)
+            return self._concluded(claim, _CAPTURED, SANDBOX, captured=single_dots(stamped))
+        envelope = Envelope(
+            claim.sender,
+            tuple(one.address for one in claim.copy.recipients),
+            claim.smtputf8,
+            claim.body_8bit,
+        )
+        name, reply = "", _NO_ROUTE
+        for hop in self._route(claim):
+            told = await hop.deliver_copy(envelope, partial(self._stamping.stamp, claim))
+            name = hop.upstream.name
+            if not isinstance(told, Unreachable):
+                return Attempt(self._now(), told, name, hop.upstream.host)
+            reply = told.reply
+        return self._concluded(claim, Deferred(reply), name)
+
+    def _concluded(
+        self, claim: Claim, outcome: Outcome, upstream: str = "", captured: bytes | None = None
+    ) -> Attempt:
+        outcomes = (outcome,) * len(claim.copy.recipients)
+        return Attempt(self._now(), outcomes, upstream, "", captured)
+
+    def _route(self, claim: Claim) -> list[NextHop]:
+        """Return the next hops in the order of trying: those that rest are the last resort."""
+        first = claim.copy.recipients[0].address
+        route = [self._hops[one.name] for one in route_copy(self._upstreams, claim.sender, first)]
+        return sorted(route, key=lambda hop: hop.resting)
+
+    def _lane_of(self, claim: Claim) -> Lane:
+        route = self._route(claim)
+        return self._lanes[route[0].upstream.name] if route else self._default_lane
+
+    async def _settle(self, claim: Claim, attempt: Attempt) -> None:
+        while True:
+            settlement = conclude_attempt(claim, attempt, self._settings.terms, self._draw(attempt))
+            try:
+                held = await self._spool.settle(settlement)
+            except CopyIdTaken:
+                continue
+            except SpoolError as error:
+                # What the upstream has taken must be noted, or it is sent twice.
+                _log.error("copy.not_settled", copy_id=claim.copy.copy_id, error=str(error))
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            _tell(claim, settlement, held=held)
+            return
+
+    def _draw(self, attempt: Attempt) -> Drawn:
+        if all(isinstance(outcome, Delivered) for outcome in attempt.outcomes):
+            return _NOTHING_DRAWN
+        return Drawn(random.random(), self._names(), self._names())  # noqa: S311 - jitter
+
+    def _names(self) -> Names:
+        now_ms = int(self._now().timestamp() * 1000)
+        return Names(
+            send_id=new_ident(now_ms, secrets.randbits(RANDOM_BITS)),
+            event_id=new_ident(now_ms, secrets.randbits(RANDOM_BITS)),
+            copy_id=secrets.randbits(63),
+            key_id=self._keys.current.key_id,
+        )
+
+    def _turn_away(self, claim: Claim) -> float:
+        return self._lane_of(claim).turn_away()
+
+    async def _put_back(self, claim: Claim, wait_s: float) -> None:
+        now = self._now()
+        await self._spool.settle(
+            Settlement(
+                copy_id=claim.copy.copy_id,
+                lease=claim.lease,
+                attempt_at=now,
+                outcomes=(),
+                upstream="",
+                due_at=now + timedelta(seconds=wait_s),
+                delay_noticed=claim.delay_noticed,
+                attempted=False,
+            )
+        )
+
+    async def _renew_leases(self) -> None:
+        lease_s = self._settings.lease_s
+        while True:
+            await asyncio.sleep(lease_s / 3)
+            try:
+                if self._running:
+                    await self._spool.renew(list(self._running.values()), self._now(), lease_s)
+            except SpoolError as error:
+                _log.error("leases.not_renewed", error=str(error))
+
+
+_EVENTS: Mapping[type[Outcome], str] = {
+    Delivered: "copy.delivered",
+    Deferred: "copy.deferred",
+    Failed: "copy.failed",
+}
+
+
+def _tell(claim: Claim, settlement: Settlement, *, held: bool) -> None:
+    """Log what became of a copy: one line for each kind of outcome."""
+    names = {"copy_id": claim.copy.copy_id, "send_id": claim.copy.send_id}
+    if not held:
+        _log.warning("copy.lease_lost", **names)
+    for kind, event in _EVENTS.items():
+        some = [outcome for _, outcome in settlement.outcomes if isinstance(outcome, kind)]
+        if some:
+            reply = str(some[0].reply)
+            _log.info(
+                event, **names, upstream=settlement.upstream, recipients=len(some), reply=reply
+            )
+            if kind is Failed and claim.sender is None:
+                # RFC 5321 6.1: a report is never answered by a report.
+                _log.warning("bounce.not_sent", **names)

@@ -1,0 +1,51 @@
+"""Layouts that were made ready lately, for the copies of the same send that follow."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import structlog
+
+from ledger.token import TokenKey
+from relay.promise import Claim
+from relay.stamp import Prepared, prepare_layout, stamp_prepared
+
+_MOST = 16
+"""Copies of a send are due together, so those of a few sends alternate at most."""
+
+_LONGEST_BYTES = 1024 * 1024
+"""A longer layout is made ready each time: sixteen of them shall not fill the memory."""
+
+_log = structlog.get_logger()
+
+
+class Stamping:
+    """Stamps claims, each with the key that its copy names."""
+
+    def __init__(self, keys: Mapping[int, TokenKey]) -> None:
+        """Keep the keys."""
+        self._keys = keys
+        self._ready: OrderedDict[tuple[str, int], Prepared] = OrderedDict()
+
+    def stamp(self, claim: Claim) -> bytes:
+        """Return the copy as it goes on the wire; where its key is gone, the original.
+
+        Without the key no token of it could be read again, and mail does not wait for tracking.
+        """
+        copy, template = claim.copy, claim.template
+        if copy.layout is None:
+            return template.original
+        key = self._keys.get(copy.key_id)
+        if key is None:
+            _log.error("key.missing", copy_id=copy.copy_id, key_id=copy.key_id)
+            return template.original
+        return stamp_prepared(self._prepared(claim, copy.layout), copy, key)
+
+    def _prepared(self, claim: Claim, layout: int) -> Prepared:
+        if len(claim.template.original) > _LONGEST_BYTES:
+            return prepare_layout(claim.template, layout)
+        which = (claim.copy.send_id, layout)
+        prepared = self._ready.pop(which, None) or prepare_layout(claim.template, layout)
+        self._ready[which] = prepared
+        if len(self._ready) > _MOST:
+            self._ready.popitem(last=False)
+        return prepared
