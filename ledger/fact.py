@@ -135,7 +135,7 @@ def read_fact(said: Json) -> Fact:
 
 
 def pack_verdict(verdict: Sequence[Mapping[str, object]]) -> Json:
-    """Return a verdict with each distinct list of parts and links once.
+    """Return a verdict with what many recipients have in common, parts and links, once.
 
     A thousand recipients of sixty links are alike but for a few; written out they are megabytes.
 
@@ -161,7 +161,7 @@ def unpack_verdict(packed: Json) -> tuple[Json, ...]:
     return tuple({**own, **contents[number]} for own, number in packed["recipients"])
 
 
-_CONTENT = ("parts", "links")
+_CONTENT = ("parts", "links", "ignored")
 
 
 def _plain(fact: Fact) -> Json:

@@ -39,6 +39,11 @@ def is_own_control(field_name: str) -> bool:
     return field_name.lower().startswith("x-indicia-")
 
 
+def is_control(field_name: str) -> bool:
+    """Tell whether a field is a control, known or misspelt."""
+    return _reader_of(field_name) is not None
+
+
 def read_controls(fields: Iterable[tuple[str, str]]) -> tuple[Control, ...]:
     """Return the controls among header fields, given as names and unfolded values, in order."""
     found: list[Control] = []
@@ -69,7 +74,7 @@ def _without_excess(control: Control, notes: set[str], taken: set[str]) -> Contr
 
 
 def _read_control(name: str, value: str) -> Control | None:
-    known = _KNOWN.get(name.lower()) or _metadata_reader(name)
+    known = _reader_of(name)
     if known is None:
         return None
     spelled, reader = known
@@ -80,7 +85,11 @@ def _read_control(name: str, value: str) -> Control | None:
     return Control(spelled, shown, meaning)
 
 
-def _metadata_reader(name: str) -> tuple[str, Reader] | None:
+def _reader_of(name: str) -> tuple[str, Reader] | None:
+    """Return a field's name as its system spells it, and what reads it."""
+    known = _KNOWN.get(name.lower())
+    if known is not None:
+        return known
     for prefix in METADATA_PREFIXES:
         if name.lower().startswith(prefix.lower()) and (key := name[len(prefix) :]):
             return prefix + key, lambda value: Meaning(metadata=((key, value),))

@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ledger.mode import TrackingMode
 from relay.verdict import Clicks
@@ -33,6 +33,11 @@ class Meaning:
     clicks: Clicks = Clicks.BOTH
     tags: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it leaves less than everything."""
+        return replace(self, tags=(), metadata=()) != Meaning()
 
 
 Reader = Callable[[str], Meaning | Unread]

@@ -59,6 +59,7 @@ class PassReason(StrEnum):
     CONDITIONAL_COMMENT = "conditional_comment"
     # by the treatment of a recipient
     CLICKS_OFF = "clicks_off"
+    OPENS_OFF = "opens_off"
     MODE_OFF = "mode_off"
 
 
