@@ -4,7 +4,6 @@ All a copy's bytes depend on the template, the copy and its key, so a retry send
 """
 
 from binascii import b2a_base64
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -30,9 +29,12 @@ class Prepared:
     """Constant, blank, constant, …; the blanks are empty."""
     plan: TokenPlan
     anonymous_plan: TokenPlan
-    slots: tuple[Slot, ...]
-    base64_ends: tuple[int, ...]
-    """Where in the encoding of all base64 blanks together each one ends."""
+    encoded: tuple[int, ...]
+    """Which of the blanks are base64."""
+    quanta: tuple[bytes, ...]
+    """What stands around the tokens in those, decoded: constant, token, constant, …"""
+    cuts: tuple[slice, ...]
+    """Where each of them stands in the encoding of all together."""
 
 
 def stamp_copy(template: Template, copy: Copy, key: TokenKey) -> bytes:
@@ -62,12 +64,19 @@ def prepare_layout(template: Template, layout: int) -> Prepared:
             case _:
                 pieces[-1] += segment
     destinations = [_destination(slot, links) for slot in slots]
+    encoded = [number for number, slot in enumerate(slots) if _is_base64(slot)]
+    quanta: list[bytes] = [b""]
+    for number in encoded:
+        quanta[-1] += slots[number].lead
+        quanta += (b"", slots[number].tail)
+    ends = tuple(accumulate(_base64_length(slots[number]) for number in encoded))
     return Prepared(
         tuple(pieces),
         plan_tokens((_token(slot, links, anonymous=False) for slot in slots), destinations),
         plan_tokens((_token(slot, links, anonymous=True) for slot in slots), destinations),
-        tuple(slots),
-        tuple(accumulate(map(_base64_length, slots))),
+        tuple(encoded),
+        tuple(quanta),
+        tuple(slice(start, end) for start, end in zip((0, *ends), ends, strict=False)),
     )
 
 
@@ -82,44 +91,19 @@ def stamp_prepared(prepared: Prepared, copy: Copy, key: TokenKey) -> bytes:
     return b"".join(pieces)
 
 
-def refill(template: Template, layout: int, token: bytes) -> bytes:
-    """Return a layout with the same token in every blank, as the self-check of compile reads it."""
-    return b"".join(_filled(template, layout, token))
-
-
-def _filled(template: Template, layout: int, token: bytes) -> Iterator[bytes]:
-    for segment in template.layouts[layout].segments:
-        match segment:
-            case Span(start, end):
-                yield template.original[start:end]
-            case Slot():
-                yield segment.fill(token)
-            case _:
-                yield segment
-
-
 def _fill(prepared: Prepared, tokens: bytes) -> list[bytes]:
     texts = [
         tokens[start : start + TOKEN_CHARACTERS]
         for start in range(0, len(tokens), TOKEN_CHARACTERS)
     ]
-    total = prepared.base64_ends[-1] if prepared.base64_ends else 0
-    if not total:
+    if not prepared.encoded:
         return texts
     # One call encodes the blanks of all, for each is of whole quanta.
-    decoded = b"".join(
-        [
-            slot.lead + text + slot.tail
-            for slot, text in zip(prepared.slots, texts, strict=True)
-            if slot.encoding is SlotEncoding.BASE64
-        ]
-    )
-    encoded = b2a_base64(decoded, newline=False)
-    start = 0
-    for number, end in enumerate(prepared.base64_ends):
-        if end > start:
-            texts[number] = encoded[start:end]
-            start = end
+    quanta = list(prepared.quanta)
+    quanta[1::2] = [texts[number] for number in prepared.encoded]
+    encoding = b2a_base64(b"".join(quanta), newline=False)
+    for number, cut in zip(prepared.encoded, prepared.cuts, strict=True):
+        texts[number] = encoding[cut]
     return texts
 
 
@@ -140,7 +124,9 @@ def _destination(slot: Slot, links: dict[int, Link]) -> bytes:
     return b"" if slot.kind is SlotKind.PIXEL else links[slot.number].destination
 
 
+def _is_base64(slot: Slot) -> bool:
+    return slot.encoding is SlotEncoding.BASE64
+
+
 def _base64_length(slot: Slot) -> int:
-    if slot.encoding is SlotEncoding.LITERAL:
-        return 0
     return (len(slot.lead) + TOKEN_CHARACTERS + len(slot.tail)) // 3 * 4

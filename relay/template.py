@@ -78,6 +78,16 @@ class Span:
 Segment = bytes | Span | Slot
 
 
+def _fill(segment: Segment, original: bytes, token: bytes) -> bytes:
+    match segment:
+        case Span(start, end):
+            return original[start:end]
+        case Slot():
+            return segment.fill(token)
+        case _:
+            return segment
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A tracked link of the message."""
@@ -122,6 +132,10 @@ class Layout:
     clicks: Clicks
     segments: tuple[Segment, ...]
     """In order; joined, with slots filled, they are the copy as it goes on the wire."""
+
+    def fill(self, original: bytes, token: bytes) -> bytes:
+        """Return the layout of `original` with one and the same token in every slot."""
+        return b"".join(_fill(segment, original, token) for segment in self.segments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,299 @@
+"""MARK: what of one HTML part is replaced, put in and taken out."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from ledger.token import TOKEN_CHARACTERS
+from relay.link import (
+    MAX_TEXT,
+    OPT_OUT_MARK,
+    LinkRules,
+    Reference,
+    Target,
+    is_own_pixel,
+    judge_link,
+    unwrap_own,
+)
+from relay.mail import Entity
+from relay.mime.charref import decode_attribute, decode_text
+from relay.mime.encoding import Decoded
+from relay.mime.html import (
+    RAW_TEXT,
+    Attribute,
+    TokenKind,
+    find_attribute,
+    make_attribute_search,
+    read_attributes,
+    scan_tokens,
+)
+from relay.mime.outline import Ambiguous, Element, Outline, outline_html
+from relay.template import Blank, Edit, LeftLink, SlotKind
+from relay.verdict import PassReason, PassThrough
+
+CLIP_BYTES = 102 * 1024
+"""Where Gmail clips a message; what comes after is loaded only when somebody asks for it."""
+PIXEL_NUMBER = 0
+
+_TOKEN = b"A" * TOKEN_CHARACTERS
+_MAX_INNER = 16_384
+"""Bytes of a link's content that are looked at for its text."""
+_ALT = make_attribute_search(b"alt")
+_HREF_IN_COMMENT = re.compile(rb"[\t\n\r ]href[\t\n\r ]*=[\t\n\r ]*[\"']?([^\"'\t\n\r >]+)")
+_SPACES = re.compile(r"[ \t\n\r\f]+")
+# 13.2.5.36 to 13.2.5.38: what would end an attribute value in whatever quotes it stands, and what
+# older parsers took for quotes.
+_UNSAFE = re.compile(r"[&\"'<>`\\]")
+_UTF8 = ("utf-8", "utf8")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLink:
+    """A link that may be tracked; its href is `text[start:end]` of the decoded body."""
+
+    number: int
+    start: int
+    end: int
+    target: Target
+    text: str
+    untracked: str | None
+    """What takes its place where links are not tracked: where a stale link of ours led."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What was found in one HTML part."""
+
+    outline: Outline
+    links: tuple[FoundLink, ...]
+    left: tuple[LeftLink, ...]
+    stale: tuple[Edit, ...]
+    """Stale marks of ours taken out in every layout."""
+
+
+def find_marks(
+    entity: Entity, decoded: Decoded, rules: LinkRules, first_number: int
+) -> Marks | PassThrough:
+    """Return the links and stale marks of a part; links in order, from `first_number` on."""
+    outline = outline_html(decoded.mask)
+    if isinstance(outline, Ambiguous):
+        return PassThrough(PassReason.AMBIGUOUS_HTML, outline.why)
+    reading = _Reading(entity, decoded, rules)
+    number = first_number
+    for element in outline.links:
+        number += reading.link(element, number)
+    for comment in outline.conditional:
+        reading.conditional(comment.start, comment.end)
+    for image in outline.images:
+        reading.image(image)
+    return Marks(outline, tuple(reading.links), tuple(reading.left), tuple(reading.stale))
+
+
+def link_edits(links: Iterable[FoundLink], base: str, *, tracked: bool) -> Iterator[Edit]:
+    """Yield the edits that track links, or that leave a stale link of ours untracked."""
+    prefix = escape_value(f"{base}c/")
+    for link in links:
+        if tracked:
+            target = link.target
+            rest = escape_value(f"/{target.destination.decode('ascii')}{target.fragment}")
+            pieces = (prefix, Blank(SlotKind.LINK, link.number), rest)
+            yield Edit(link.start, link.end, pieces)
+        elif link.untracked is not None:
+            yield Edit(link.start, link.end, (escape_value(link.untracked),))
+
+
+def pixel_edit(place: int, base: str) -> Edit:
+    """Return the edit that puts the pixel in."""
+    # Not disguised: hidden images are what spam filters look for, and Gmail's guidelines forbid.
+    return Edit(
+        place,
+        place,
+        (
+            b'<img src="' + escape_value(f"{base}o/"),
+            Blank(SlotKind.PIXEL, PIXEL_NUMBER),
+            b'.gif" width="1" height="1" alt="">',
+        ),
+    )
+
+
+def pixel_places(outline: Outline, size: int, *, at_top: bool) -> tuple[int, ...]:
+    """Return where the pixel may stand, best first.
+
+    `size` is that of the HTML with its other marks.
+    """
+    usual = [outline.history, outline.body_end, outline.end]
+    top_first = at_top or size > CLIP_BYTES
+    places = [outline.top, *usual] if top_first else [*usual, outline.top]
+    return tuple(dict.fromkeys(place for place in places if place is not None))
+
+
+def escape_value(text: str) -> bytes:
+    """Return text that is an attribute value, whatever quotes it stands in.
+
+    Law: decode_attribute gives the text back, and no byte of it ends a value or is not ASCII.
+    """
+    escaped = _UNSAFE.sub(_numeric, text)
+    return escaped.encode("ascii", "xmlcharrefreplace")
+
+
+def _numeric(match: re.Match[str]) -> str:
+    return "&amp;" if match[0] == "&" else f"&#{ord(match[0])};"
+
+
+def apply_edits(text: bytes, edits: Sequence[Edit]) -> bytes:
+    """Return a text with edits, in order, made and one and the same token in every blank."""
+    pieces: list[bytes] = []
+    position = 0
+    for edit in edits:
+        pieces.append(text[position : edit.start])
+        pieces += (_TOKEN if isinstance(piece, Blank) else piece for piece in edit.pieces)
+        position = edit.end
+    pieces.append(text[position:])
+    return b"".join(pieces)
+
+
+def growth(edit: Edit) -> int:
+    """Return by how many bytes an edit makes a text longer."""
+    length = sum(TOKEN_CHARACTERS if isinstance(p, Blank) else len(p) for p in edit.pieces)
+    return length - (edit.end - edit.start)
+
+
+def edits_hold(mask: bytes, outline: Outline, edits: Sequence[Edit], pixel: int | None) -> bool:
+    """Tell whether all that is edited is read as meant: every link where it was, the pixel live.
+
+    `pixel` is the place of the pixel among the edits.
+    """
+    edited = outline_html(apply_edits(mask, edits))
+    if isinstance(edited, Ambiguous):
+        return False
+    ends = [edit.end for edit in edits]
+    grown = (0, *accumulate(map(growth, edits)))
+
+    def moved(offset: int) -> int:
+        return offset + grown[bisect_right(ends, offset)]
+
+    if edited.end != moved(outline.end) or len(edited.links) != len(outline.links):
+        return False
+    pixel_at = None if pixel is None else moved(pixel) - _own_growth(edits, pixel)
+    return _same_links(outline, edited, moved) and (
+        pixel_at is None
+        or any(image.tag.start == pixel_at and not image.inert for image in edited.images)
+    )
+
+
+def _own_growth(edits: Sequence[Edit], place: int) -> int:
+    return sum(growth(edit) for edit in edits if edit.start == edit.end == place)
+
+
+def _same_links(before: Outline, after: Outline, moved: Callable[[int], int]) -> bool:
+    return all(
+        new.tag.start == moved(old.tag.start)
+        and new.target.start == moved(old.target.start)
+        and new.inert == old.inert
+        for old, new in zip(before.links, after.links, strict=True)
+    )
+
+
+class _Reading:
+    """The reading of one part: what has been found."""
+
+    def __init__(self, entity: Entity, decoded: Decoded, rules: LinkRules) -> None:
+        self.path = entity.path
+        self.utf8 = entity.charset in _UTF8
+        self.decoded = decoded
+        self.rules = rules
+        self.links: list[FoundLink] = []
+        self.left: list[LeftLink] = []
+        self.stale: list[Edit] = []
+
+    def link(self, element: Element, number: int) -> bool:
+        """Look at a link; return whether it took the number."""
+        start, end = element.target.start, element.target.end
+        href = decode_attribute(self.decoded.decode(start, end))
+        shown = self._shown_text(element)
+        unwrapped = None if element.inert else unwrap_own(href, self.rules)
+        judged = self._judge(element, href if unwrapped is None else unwrapped, shown)
+        if isinstance(judged, Target):
+            text = shown or self._alt(element)
+            self.links.append(FoundLink(number, start, end, judged, text[:MAX_TEXT], unwrapped))
+            return True
+        if unwrapped is not None:
+            self.stale.append(Edit(start, end, (escape_value(unwrapped),)))
+        self._leave(unwrapped or href, shown or self._alt(element), judged)
+        return False
+
+    def image(self, element: Element) -> None:
+        """Take out a pixel of ours."""
+        src = decode_attribute(self.decoded.decode(element.target.start, element.target.end))
+        if not element.inert and is_own_pixel(src, self.rules):
+            self.stale.append(Edit(element.tag.start, element.tag.end, ()))
+
+    def conditional(self, start: int, end: int) -> None:
+        """Note the links of a conditional comment, VML among them."""
+        for match in _HREF_IN_COMMENT.finditer(self.decoded.mask, start, end):
+            href = decode_attribute(self.decoded.decode(*match.span(1)))
+            self._leave(href, "", PassThrough(PassReason.CONDITIONAL_COMMENT))
+
+    def _judge(self, element: Element, href: str, shown: str) -> Target | PassThrough:
+        if element.inert:
+            return PassThrough(PassReason.AMBIGUOUS_HTML, "in svg, template, select or their like")
+        reference = Reference(href, shown, self._opt_outs(element), self.utf8)
+        judged = judge_link(reference, self.rules)
+        if element.quoted and isinstance(judged, Target):
+            return PassThrough(PassReason.QUOTED_HISTORY)
+        return judged
+
+    def _leave(self, url: str, text: str, passed: PassThrough) -> None:
+        shortened = url[: self.rules.policy.max_url_length]
+        self.left.append(LeftLink(self.path, shortened, text[:MAX_TEXT], passed))
+
+    def _opt_outs(self, element: Element) -> dict[str, str]:
+        tag = element.tag
+        if OPT_OUT_MARK not in self.decoded.mask[tag.start : tag.end].lower():
+            return {}
+        return {
+            attribute.name.decode("ascii", "replace"): self._value(attribute)
+            for attribute in read_attributes(self.decoded.mask, tag)
+        }
+
+    def _value(self, attribute: Attribute) -> str:
+        return decode_attribute(self.decoded.decode(attribute.start, attribute.end))
+
+    def _shown_text(self, element: Element) -> str:
+        """Return the text that a link encloses; empty where that is only an image."""
+        start = element.tag.end
+        end = min(element.inner_end, start + _MAX_INNER)
+        if self.decoded.mask.find(b"<", start, end) < 0:
+            return _collapsed(decode_text(self.decoded.decode(start, end)))
+        pieces: list[str] = []
+        hidden = False
+        for token in scan_tokens(self.decoded.mask[start:end]):
+            if token.kind is TokenKind.TEXT and not hidden:
+                inner = self.decoded.decode(start + token.start, start + token.end)
+                pieces.append(decode_text(inner))
+            hidden = token.kind is TokenKind.START and token.name in RAW_TEXT
+        return _collapsed("".join(pieces))
+
+    def _alt(self, element: Element) -> str:
+        """Return the alternative text of an area, or of the first image that a link encloses."""
+        mask = self.decoded.mask
+        tags = [element.tag]
+        start = element.tag.end
+        if element.tag.name == b"a":
+            inner = mask[start : min(element.inner_end, start + _MAX_INNER)]
+            tags = [
+                type(token)(token.kind, start + token.start, start + token.end, token.name)
+                for token in scan_tokens(inner)
+                if token.kind is TokenKind.START and token.name == b"img"
+            ]
+        for tag in tags:
+            alt = find_attribute(mask, tag, _ALT)
+            if alt is not None and (text := _collapsed(self._value(alt))):
+                return text
+        return ""
+
+
+def _collapsed(text: str) -> str:
+    return _SPACES.sub(" ", text).strip(" ")
