@@ -1,0 +1,246 @@
+"""A part's body as text to edit: decoded, masked, and spliced back.
+
+Outside the edits the encoded bytes stay as they are; in base64, up to the first edit.
+What can not be decoded without doubt is passed through.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ledger.token import TOKEN_CHARACTERS
+from relay.mail import Entity
+from relay.mime.charset import MASKED, Charset, find_charset
+from relay.mime.quanta import decode_base64, splice_base64
+from relay.mime.quoted import decode_quoted, splice_quoted
+from relay.mime.segments import Draft
+from relay.template import Blank, Edit, Segment, Slot
+from relay.verdict import PassReason, PassThrough
+
+MAX_LINE = 998  # RFC 5322 2.1.1, without its line end
+
+
+class TransferEncoding(StrEnum):
+    """How the body's bytes are written (RFC 2045 6)."""
+
+    IDENTITY = "identity"
+    QUOTED = "quoted-printable"
+    BASE64 = "base64"
+
+
+_ENCODINGS = {
+    "7bit": TransferEncoding.IDENTITY,
+    "8bit": TransferEncoding.IDENTITY,
+    "binary": TransferEncoding.IDENTITY,
+    "quoted-printable": TransferEncoding.QUOTED,
+    "base64": TransferEncoding.BASE64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A body `raw[start:end]` as text."""
+
+    raw: bytes = field(repr=False)
+    """The whole message."""
+    start: int
+    end: int
+    encoding: TransferEncoding
+    charset: Charset
+    text: bytes = field(repr=False)
+    """The body without its transfer encoding."""
+    mask: bytes = field(repr=False)
+    """The text, with 0x80 for each byte that is not an ASCII character by itself."""
+
+    def decode(self, start: int, end: int) -> str:
+        """Return the characters of `text[start:end]`, for display."""
+        return self.charset.decode(self.text[start:end])
+
+
+@dataclass(frozen=True, slots=True)
+class Spliced:
+    """A body with edits applied, in its transfer encoding."""
+
+    segments: tuple[Segment, ...]
+    """Spans count from the start of the message."""
+
+
+def decode_body(raw: bytes, entity: Entity) -> Decoded | PassThrough:
+    """Return the body of a leaf as text, or why it is left alone.
+
+    Law: it never raises.
+    """
+    if entity.opaque:
+        return PassThrough(PassReason.BROKEN_STRUCTURE, entity.media_type)
+    # RFC 2045 6.4: what is encoded in an unknown way is nothing to be shown.
+    encoding = _ENCODINGS.get(entity.encoding)
+    if encoding is None:
+        return PassThrough(PassReason.UNKNOWN_ENCODING, entity.encoding)
+    charset = find_charset(entity.charset)
+    if charset is None:
+        return PassThrough(PassReason.UNKNOWN_CHARSET, entity.charset)
+    text = _decode(encoding, raw[entity.body : entity.end])
+    if text is None:
+        return PassThrough(PassReason.BROKEN_ENCODING, entity.encoding)
+    mask = charset.mask(text)
+    if mask is None:
+        return PassThrough(PassReason.BROKEN_CHARSET, entity.charset)
+    return Decoded(raw, entity.body, entity.end, encoding, charset, text, mask)
+
+
+def too_long(decoded: Decoded, edits: Sequence[Edit]) -> frozenset[int]:
+    """Return the indexes of the edits without which no line grows over MAX_LINE.
+
+    Edits count in order, so the last ones on a full line are named.  A line that is longer already
+    may grow.  Only where lines are not encoded; the other encodings break their lines.
+
+    Law: without the edits named no line is over MAX_LINE that was not, and no more are named then.
+    """
+    if decoded.encoding is not TransferEncoding.IDENTITY:
+        return frozenset()
+    return _too_long(decoded.text, edits)
+
+
+def splice_body(decoded: Decoded, edits: Sequence[Edit]) -> Spliced | PassThrough:
+    """Return the body with the edits applied to its text, or why that can not be.
+
+    Edits are in order and do not overlap; neither end of one stands between two masked bytes.  A
+    blank stands between literals of its own edit, each of two bytes or more; the one before does
+    not end a line.
+
+    Law: without edits the segments are the body; filled, they decode to the text with the edits.
+    Law: stretches between edits keep their encoded bytes, but for soft line breaks beside edits,
+    and in base64 behind the first edit.
+    Law: no encoded line is over 76 characters, and no other over MAX_LINE, that was not before.
+
+    Raises ValueError where the edits are not as said.
+    """
+    _check(decoded, edits)
+    if not edits:
+        draft = Draft()
+        draft.keep(decoded.start, decoded.end)
+        return Spliced(draft.close())
+    body = decoded.raw[decoded.start : decoded.end]
+    if decoded.encoding is TransferEncoding.QUOTED:
+        segments = splice_quoted(body, decoded.start, edits)
+        return segments if isinstance(segments, PassThrough) else Spliced(segments)
+    if decoded.encoding is TransferEncoding.BASE64:
+        return Spliced(splice_base64(body, decoded.start, decoded.text, edits))
+    return _splice_identity(decoded, edits)
+
+
+def _decode(encoding: TransferEncoding, body: bytes) -> bytes | None:
+    if encoding is TransferEncoding.QUOTED:
+        return decode_quoted(body)
+    if encoding is TransferEncoding.BASE64:
+        return decode_base64(body)
+    return body
+
+
+def _splice_identity(decoded: Decoded, edits: Sequence[Edit]) -> Spliced | PassThrough:
+    text, start = decoded.text, decoded.start
+    over = _too_long(text, edits)
+    if over:
+        return PassThrough(PassReason.LINE_TOO_LONG, f"{len(over)} of {len(edits)} edits")
+    draft = Draft()
+    at = 0
+    for edit in edits:
+        draft.keep(start + at, start + edit.start)
+        for piece in edit.pieces:
+            if isinstance(piece, Blank):
+                draft.leave(Slot(kind=piece.kind, number=piece.number, html=piece.html))
+            else:
+                draft.write(piece)
+        at = edit.end
+        if _begins_line(text, edit) and text.startswith(b"--", at):
+            # It could be taken for a delimiter, which it was not (RFC 2046 5.1.1).
+            return PassThrough(PassReason.BROKEN_STRUCTURE, "a line would begin with --")
+    draft.keep(start + at, start + len(text))
+    return Spliced(draft.close())
+
+
+def _begins_line(text: bytes, edit: Edit) -> bool:
+    """Tell whether what is kept after an edit newly stands at the beginning of a line."""
+    if edit.end == 0 or text[edit.end - 1 : edit.end] == b"\n":
+        return False
+    before = edit.pieces[-1] if edit.pieces else text[: edit.start][-1:] or b"\n"
+    return isinstance(before, bytes) and before.endswith(b"\n")
+
+
+def _too_long(text: bytes, edits: Sequence[Edit]) -> frozenset[int]:
+    over: set[int] = set()
+    at = line_start = column = 0
+    line_end = -1
+    for index, edit in enumerate(edits):
+        newline = text.rfind(b"\n", at, edit.start)
+        if newline >= 0:
+            line_start, column = newline + 1, edit.start - newline - 1
+        else:
+            column += edit.start - at
+        if edit.end > line_end:
+            line_end = _line_content_end(text, edit.end)
+        at = edit.end
+        replaced = text.rfind(b"\n", edit.start, at)
+        before = line_end - line_start if replaced < 0 else _longest(text[line_start:line_end])
+        longest, after = _measure(column, edit.pieces)
+        if max(longest, after + line_end - at) > max(MAX_LINE, before):
+            over.add(index)
+            after = column + at - edit.start if replaced < 0 else at - replaced - 1
+        line_start, column = max(line_start, replaced + 1), after
+    return frozenset(over)
+
+
+def _line_content_end(text: bytes, at: int) -> int:
+    end = text.find(b"\n", at)
+    if end < 0:
+        return len(text)
+    return end - text.endswith(b"\r", at, end)
+
+
+def _longest(lines: bytes) -> int:
+    return max(len(line.rstrip(b"\r")) for line in lines.split(b"\n"))
+
+
+def _measure(column: int, pieces: Sequence[bytes | Blank]) -> tuple[int, int]:
+    """Return the longest line that pieces end, and how long they leave the last one."""
+    longest = 0
+    for piece in pieces:
+        if isinstance(piece, Blank):
+            column += TOKEN_CHARACTERS
+            continue
+        first, *rest = piece.split(b"\n")
+        column += len(first)
+        for line in rest:
+            longest, column = max(longest, column), len(line)
+    return longest, column
+
+
+def _check(decoded: Decoded, edits: Sequence[Edit]) -> None:
+    at = 0
+    for edit in edits:
+        if not at <= edit.start <= edit.end <= len(decoded.text):
+            msg = f"{edit} overlaps the one before or the end"
+            raise ValueError(msg)
+        if _is_inside_character(decoded.mask, edit.start) or _is_inside_character(
+            decoded.mask, edit.end
+        ):
+            msg = f"{edit} may split a character"
+            raise ValueError(msg)
+        if not _blanks_stand_apart(edit.pieces):
+            msg = f"{edit} has a blank that does not stand between two bytes and two"
+            raise ValueError(msg)
+        at = edit.end
+
+
+def _is_inside_character(mask: bytes, at: int) -> bool:
+    return 0 < at < len(mask) and mask[at - 1] == mask[at] == MASKED
+
+
+def _blanks_stand_apart(pieces: Sequence[bytes | Blank]) -> bool:
+    # In quoted-printable a token does not begin a line; in base64 its quanta have no other's bytes.
+    around = [b"" if isinstance(piece, Blank) else piece for piece in pieces]
+    return all(
+        len(before) > 1 and not before.endswith((b"\r", b"\n")) and len(after) > 1
+        for piece, before, after in zip(pieces, [b"", *around], [*around[1:], b""], strict=False)
+        if isinstance(piece, Blank)
+    )

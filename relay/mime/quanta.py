@@ -1,0 +1,153 @@
+"""Base64 bodies: decoded, and encoded again from the first edit on.
+
+Everything before the quantum of the first edit keeps its encoded bytes.  A slot is whole quanta on
+one line: the token with the bytes that share its first and last quantum, which never vary.
+"""
+
+import binascii
+import re
+from collections.abc import Sequence
+
+from ledger.token import TOKEN_CHARACTERS
+from relay.mime.segments import Draft
+from relay.template import Blank, Edit, Segment, Slot, SlotEncoding
+
+MAX_LINE = 76  # RFC 2045 6.8
+
+_BYTES = 3  # of a quantum, decoded
+_CHARACTERS = 4  # of a quantum, encoded
+_FIRST_LINE = re.compile(rb"[\r\n]*([^\r\n]+)(\r?\n[\r\n]*[^\r\n])?")
+
+
+def decode_base64(body: bytes) -> bytes | None:
+    """Return the decoded bytes; None unless the body is whole quanta, clean and canonical.
+
+    Line ends may stand anywhere, but nothing else that is not of the alphabet: readers differ in
+    what they make of it.
+
+    Law: encoding what came back gives the characters of the body again.
+    """
+    core = body.rstrip(b"\r\n")
+    padding = len(core) - len(core.rstrip(b"="))
+    characters = len(core) - core.count(b"\n") - core.count(b"\r")
+    try:
+        text = binascii.a2b_base64(core)
+    except binascii.Error:
+        return None
+    # The decoder skips what is not of the alphabet and stops at padding: then bytes are missing.
+    if characters % _CHARACTERS or len(text) != characters // _CHARACTERS * _BYTES - padding:
+        return None
+    # RFC 4648 3.5: the bits left over by padding may be something else than zeros.
+    if padding and not core.endswith(_encode(text[padding - _BYTES :])):
+        return None
+    return text
+
+
+def splice_base64(
+    body: bytes, base: int, text: bytes, edits: Sequence[Edit]
+) -> tuple[Segment, ...]:
+    """Return the segments of the body, which decodes to `text`, with the edits applied.
+
+    `base` is the offset of the body in the message; there is at least one edit.  Line ends after
+    the last character stay as they are.
+    """
+    core = body.rstrip(b"\r\n")
+    first = edits[0].start // _BYTES * _BYTES
+    kept = _raw_offset(core, first // _BYTES * _CHARACTERS)
+    draft = Draft()
+    draft.keep(base, base + kept)
+    lines = _Lines(draft, body, kept)
+    pending, blanks = _join(text, first, edits)
+    for blank, following in blanks:
+        whole = len(pending) // _BYTES * _BYTES
+        lead = pending[whole:]
+        missing = -(len(lead) + TOKEN_CHARACTERS) % _BYTES
+        lines.write(_encode(pending[:whole]))
+        lines.leave(
+            Slot(
+                kind=blank.kind,
+                number=blank.number,
+                encoding=SlotEncoding.BASE64,
+                lead=lead,
+                tail=following[:missing],
+                html=blank.html,
+            )
+        )
+        pending = following[missing:]
+    lines.write(_encode(pending))
+    draft.keep(base + len(core), base + len(body))
+    return draft.close()
+
+
+class _Lines:
+    """Lays encoded quanta out in lines like those of the body."""
+
+    def __init__(self, draft: Draft, body: bytes, kept: int) -> None:
+        """Go on after the first `kept` bytes of the body.
+
+        Lines get as long as the first one; where it is the only one, 76 or its own length.
+        """
+        match = _FIRST_LINE.match(body)
+        length, alone = (len(match[1]), match[2] is None) if match else (0, True)
+        length = max(length, MAX_LINE) if alone else length
+        self._draft = draft
+        self._width = max(length // _CHARACTERS, 1) * _CHARACTERS
+        self._line_end = b"\n" if b"\n" in body and b"\r\n" not in body else b"\r\n"
+        self._column = kept - (body.rfind(b"\n", 0, kept) + 1)
+
+    def write(self, encoded: bytes) -> None:
+        """Add encoded quanta."""
+        room = max(self._width - self._column, 0) // _CHARACTERS * _CHARACTERS
+        if len(encoded) <= room:
+            self._column += len(encoded)
+            self._draft.write(encoded)
+            return
+        lines = [encoded[:room]] if self._column else []
+        start = room if self._column else 0
+        lines += [encoded[at : at + self._width] for at in range(start, len(encoded), self._width)]
+        self._column = len(lines[-1])
+        self._draft.write(self._line_end.join(lines))
+
+    def leave(self, slot: Slot) -> None:
+        """Add a slot; 48 or 52 characters, on a line of its own where lines are shorter."""
+        quanta = -(-(len(slot.lead) + TOKEN_CHARACTERS + len(slot.tail)) // _BYTES)
+        length = quanta * _CHARACTERS
+        if self._column and self._column + length > self._width:
+            self._draft.write(self._line_end)
+            self._column = 0
+        self._draft.leave(slot)
+        self._column += length
+
+
+def _join(
+    text: bytes, first: int, edits: Sequence[Edit]
+) -> tuple[bytes, list[tuple[Blank, bytes]]]:
+    """Return the edited text from `first` to the first blank, then each blank and what follows."""
+    head: list[bytes] = []
+    blanks: list[tuple[Blank, list[bytes]]] = []
+    now = head
+    at = first
+    for edit in edits:
+        now.append(text[at : edit.start])
+        at = edit.end
+        for piece in edit.pieces:
+            if isinstance(piece, Blank):
+                now = []
+                blanks.append((piece, now))
+            else:
+                now.append(piece)
+    now.append(text[at:])
+    return b"".join(head), [(blank, b"".join(following)) for blank, following in blanks]
+
+
+def _raw_offset(core: bytes, characters: int) -> int:
+    """Return the offset right after so many characters, line ends between them counted."""
+    seen, goal = 0, characters
+    while seen < goal:
+        breaks = core.count(b"\n", seen, goal) + core.count(b"\r", seen, goal)
+        seen, goal = goal, goal + breaks
+    return seen
+
+
+def _encode(text: bytes) -> bytes:
+    return binascii.b2a_base64(text, newline=False)
