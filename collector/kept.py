@@ -40,7 +40,7 @@ Kept = Seen | Judged
 def features_of(kept: Kept) -> Mapping[str, Any]:
     """Return the JSON object for a row.
 
-    Law: kept_of gives back what features_of was given, as time, kind and slot stand in the row.
+    Law: kept_of gives back what features_of was given, with the row's time, kind and slot.
     """
     if isinstance(kept, Judged):
         return {

@@ -143,6 +143,13 @@ class House:
         found: tuple[Event, ...] = await until(self.events, lambda some: len(some) >= count)
         return found
 
+    async def repeats_when(self, count: int) -> tuple[Event, ...]:
+        """Return the events as soon as so many requests were taken for repeats."""
+        found: tuple[Event, ...] = await until(
+            self.events, lambda some: sum(event.repeats for event in some) >= count
+        )
+        return found
+
     async def rows(self, table: Any) -> list[Any]:
         async with self.stores.ledger.read() as connection:
             return list((await connection.execute(select(table))).all())

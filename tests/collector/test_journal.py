@@ -1,0 +1,225 @@
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+from sqlalchemy import event, func, select
+
+from collector.attribute import Settlement
+from collector.journal import LEDGER_WAIT_MS, Journal
+from ledger import schema
+from ledger.engine import Store, sqlite_file
+from ledger.migrate import open_store
+from ledger.story import RecordedHit, Story
+from ledger.token import HitKind
+
+AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def make_hit(number: int, copy_id: int = 7) -> RecordedHit:
+    return RecordedHit(f"H{number:025d}", AT, HitKind.OPEN, copy_id, 0, html=True)
+
+
+class Desk:
+    """A journal with its stores, and what it takes to break them."""
+
+    def __init__(self, house: Any, hasty: Store, spill: Store) -> None:
+        self.house = house
+        self.hasty = hasty
+        self.spill = spill
+        self.file = sqlite_file(house.settings.database.url)
+        self.journal = Journal(house.stores.ledger, hasty, spill)
+        self.commits = 0
+        event.listen(hasty._writer.sync_engine, "commit", self._count)
+
+    def _count(self, _connection: object) -> None:
+        self.commits += 1
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        writing = asyncio.create_task(self.journal.write_batches())
+        yield
+        self.journal.stop()
+        await writing
+
+    async def counts(self) -> tuple[int, int]:
+        """Return how many hits lie in ledger and spill."""
+        async with self.house.stores.ledger.read() as ledger, self.spill.read() as spill:
+            return (
+                await ledger.scalar(select(func.count()).select_from(schema.hits)) or 0,
+                await spill.scalar(select(func.count()).select_from(schema.spilled_hits)) or 0,
+            )
+
+
+@pytest.fixture
+async def desk(house: Any, tmp_path: Path) -> AsyncIterator[Desk]:
+    hasty = Store(house.settings.database.url, LEDGER_WAIT_MS)
+    spill = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'spill.db'}", schema.spill)
+    yield Desk(house, hasty, spill)
+    await hasty.close()
+    await spill.close()
+
+
+@asynccontextmanager
+async def locked(file: Path) -> AsyncIterator[None]:
+    """Hold the writer of a database, as another process would."""
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.execute("ROLLBACK")
+    other.close()
+
+
+async def test_law_what_record_returned_from_is_on_disk(desk: Desk) -> None:
+    """Law: a hit that `record` has returned from is on disk, in the ledger or in the spill."""
+    async with desk.running():
+        assert await desk.journal.record(make_hit(1))
+        with sqlite3.connect(desk.file) as other:  # another connection sees only what is committed
+            assert other.execute("SELECT hit_id FROM hits").fetchall() == [(make_hit(1).hit_id,)]
+        other.close()
+
+
+async def test_300_hits_at_once_share_one_commit(desk: Desk) -> None:
+    async with desk.running():
+        done = await asyncio.gather(*(desk.journal.record(make_hit(n)) for n in range(300)))
+    assert done == [True] * 300
+    assert desk.commits == 1
+    assert await desk.counts() == (300, 0)
+
+
+async def test_a_locked_ledger_sends_hits_to_the_spill_and_the_second_one_at_once(
+    desk: Desk,
+) -> None:
+    async with desk.running(), locked(desk.file):
+        began = monotonic()
+        assert await desk.journal.record(make_hit(1))
+        assert await desk.journal.record(make_hit(2))
+        assert monotonic() - began < 0.5
+    assert await desk.counts() == (0, 2)
+
+
+async def test_after_the_break_hits_go_to_the_ledger_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.journal.BREAK_S", 0.0)
+    async with desk.running():
+        async with locked(desk.file):
+            assert await desk.journal.record(make_hit(1))
+        assert await desk.journal.record(make_hit(2))
+    assert await desk.counts() == (1, 1)
+
+
+async def test_spilled_hits_are_loaded_once_the_ledger_can_be_written(desk: Desk) -> None:
+    async with desk.running():
+        async with locked(desk.file):
+            await asyncio.gather(*(desk.journal.record(make_hit(n)) for n in range(150)))
+            with pytest.raises(Exception, match="locked"):
+                await desk.journal.load_spill()
+        assert [await desk.journal.load_spill() for _ in range(4)] == [100, 50, 0, 0]
+    assert await desk.counts() == (150, 0)
+
+
+async def test_law_a_spilled_hit_enters_the_ledger_once(desk: Desk) -> None:
+    """Law: a spilled hit enters the ledger once, whenever it is killed in between."""
+    async with desk.running(), locked(desk.file):
+        await desk.journal.record(make_hit(1))
+    with sqlite3.connect(sqlite_file(str(desk.spill._writer.url))) as other:
+        kept = other.execute("SELECT * FROM spilled_hits").fetchall()
+        await desk.journal.load_spill()
+        # Killed after the ledger's commit and before the spill's, it lies in both.
+        places = ", ".join("?" * len(kept[0]))
+        other.execute(f"INSERT INTO spilled_hits VALUES ({places})", kept[0])
+        other.commit()
+    other.close()
+    later = Journal(desk.house.stores.ledger, desk.hasty, desk.spill)
+    assert await later.load_spill() == 1
+    assert await desk.counts() == (1, 0)
+
+
+async def test_where_neither_can_take_it_the_hit_is_given_up_and_said_so(
+    desk: Desk, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.journal, "_spill", Store("sqlite+aiosqlite:////nowhere/spill.db"))
+    async with desk.running(), locked(desk.file):
+        assert not await desk.journal.record(make_hit(1))
+    assert "hits.lost" in "".join(capfd.readouterr())
+
+
+async def test_a_client_that_is_gone_does_not_stop_the_others(desk: Desk) -> None:
+    async with desk.running():
+        gone = asyncio.create_task(desk.journal.record(make_hit(1)))
+        await asyncio.sleep(0)
+        gone.cancel()
+        assert await desk.journal.record(make_hit(2))
+    assert await desk.counts() == (2, 0)
+
+
+async def test_a_ledger_that_is_no_database_costs_nothing_but_the_second_way(
+    desk: Desk, house: Any
+) -> None:
+    await house.send(7, links={1: "https://example.net/"})
+    assert (await desk.journal.link_of(7, 1)).url == "https://example.net/"  # type: ignore[union-attr] # it was sent
+    await house.stores.ledger.close()
+    await desk.hasty.close()
+    for file in desk.file.parent.glob("ledger.db*"):
+        file.write_bytes(b"no database" * 100)
+    assert await desk.journal.link_of(7, 1) is None
+    async with desk.running():
+        assert await desk.journal.record(make_hit(1))
+    async with desk.spill.read() as spill:
+        assert await spill.scalar(select(func.count()).select_from(schema.spilled_hits)) == 1
+
+
+async def test_only_hits_whose_send_is_known_are_settled(desk: Desk, house: Any) -> None:
+    seen: list[str] = []
+
+    def attribute(waiting: Sequence[RecordedHit], stories: Mapping[int, Story]) -> Settlement:
+        seen.extend(hit.hit_id for hit in waiting)
+        assert set(stories) == {7}
+        return Settlement(settled=[waiting[0].hit_id], erased=[hit.hit_id for hit in waiting[1:]])
+
+    async with desk.running():
+        await asyncio.gather(*(desk.journal.record(make_hit(n, 7 + n % 2)) for n in range(4)))
+    assert await desk.journal.settle(attribute) == 0
+    await house.send(7)
+    assert await desk.journal.settle(attribute) == 2
+    assert seen == [make_hit(0).hit_id, make_hit(2).hit_id]
+    assert await desk.journal.settle(attribute) == 0
+    rows = await house.rows(schema.hits)
+    assert {row.hit_id: row.waiting for row in rows} == {
+        make_hit(0).hit_id: False,
+        make_hit(1).hit_id: True,
+        make_hit(3).hit_id: True,
+    }
+
+
+async def test_what_another_process_has_settled_meanwhile_is_not_settled_again(
+    desk: Desk, house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.send(7)
+    async with desk.running():
+        await desk.journal.record(make_hit(1))
+    write = desk.hasty.write
+
+    @asynccontextmanager
+    async def write_late() -> AsyncIterator[Any]:
+        async with house.stores.ledger.write() as connection:
+            await connection.execute(schema.hits.update().values(waiting=False))
+        async with write() as connection:
+            yield connection
+
+    monkeypatch.setattr(desk.hasty, "write", write_late)
+    assert await desk.journal.settle(lambda _waiting, _stories: Settlement()) == 0
+
+
+async def test_waiting_ends_with_a_recording_or_the_timeout(desk: Desk) -> None:
+    await desk.journal.wait_recorded(0.001)
+    async with desk.running():
+        await desk.journal.record(make_hit(1))
+        async with asyncio.timeout(1):
+            await desk.journal.wait_recorded(60)

@@ -1,0 +1,156 @@
+# ruff: noqa: E501 - a table, one line an agent, as it was seen
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from collector.classify import classify
+from collector.hit import Scene, Trace
+from collector.reasons import REASON_WORDS
+from collector.rules import RULES
+from ledger.event import Agent
+from ledger.token import HitKind
+
+AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
+OPEN, CLICK = HitKind.OPEN, HitKind.CLICK
+LANGUAGE = {"accept-language": "present"}
+CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
+GMAIL = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
+PREFETCH = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/42.0.2311.135 Safari/537.36 Edge/12.246 Mozilla/5.0"
+)
+BARE_WEBKIT = (
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)"
+)
+
+
+def trace(agent: str, kind: HitKind = OPEN, **more: Any) -> Trace:
+    return Trace(more.pop("at", AT), kind, more.pop("slot", 0), agent, **more)
+
+
+# Agents of facts.md 3 (house of facts), each as it was seen.
+CASES = [
+    ("Gmail's image proxy", trace(GMAIL), Agent.PROXY, "gmail_image_proxy"),
+    ("Gmail's prefetch", trace(PREFETCH), Agent.PREFETCH, "gmail_prefetch"),
+    ("… from Google", trace(PREFETCH, lists=("google",)), Agent.PREFETCH, "gmail_network"),
+    ("… with its Referer", trace(PREFETCH, headers={"referer": "mail.google.com"}), Agent.PREFETCH, "gmail_network"),
+    ("Apple's prefetch", trace("Mozilla/5.0"), Agent.PREFETCH, "apple_mail_privacy"),
+    ("bare WebKit", trace(BARE_WEBKIT), Agent.UNKNOWN, "webkit_mail"),
+    ("bare WebKit with a language", trace(BARE_WEBKIT, headers=LANGUAGE), Agent.UNKNOWN, "webkit_mail"),
+    ("Yahoo", trace("YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html"), Agent.PROXY, "yahoo_image_proxy"),
+    ("Fastmail", trace("FastmailUA/1.0"), Agent.PROXY, "fastmail_image_proxy"),
+    ("Shortwave", trace("Shortwave Image Fetcher"), Agent.PROXY, "shortwave_image_proxy"),
+    ("Outlook for Windows", trace("Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.17328; Pro)"), Agent.HUMAN_LIKELY, "outlook_desktop"),
+    ("older Outlook", trace("Mozilla/4.0 (compatible; ms-office; MSOffice 16)"), Agent.HUMAN_LIKELY, "outlook_desktop"),
+    ("Thunderbird", trace("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Thunderbird/128.3.0", headers=LANGUAGE), Agent.HUMAN_LIKELY, "mail_program"),
+    ("Office looking", trace("Microsoft Office Existence Discovery", CLICK), Agent.SCANNER, "office_probe"),
+    ("Slack", trace("Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", CLICK), Agent.UNFURL, "chat_preview"),
+    ("Slack's images", trace("Slack-ImgProxy (+https://api.slack.com/robots)"), Agent.UNFURL, "chat_preview"),
+    ("Teams", trace("Mozilla/5.0 (Windows NT 6.1; WOW64) SkypeUriPreview Preview/0.5", CLICK), Agent.UNFURL, "chat_preview"),
+    ("Telegram", trace("TelegramBot (like TwitterBot)", CLICK), Agent.UNFURL, "chat_preview"),
+    ("Discord", trace("Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)", CLICK), Agent.UNFURL, "chat_preview"),
+    ("WhatsApp", trace("WhatsApp/2.23.20", CLICK), Agent.UNFURL, "chat_preview"),
+    ("Facebook", trace("facebookexternalhit/1.1", CLICK), Agent.UNFURL, "chat_preview"),
+    ("LinkedIn", trace("LinkedInBot/1.0 (compatible; Mozilla/5.0)", CLICK), Agent.UNFURL, "chat_preview"),
+    ("a loop-back", trace("HubSpot Connect 2.0", CLICK), Agent.SCANNER, "webhook_loop"),
+    ("Barracuda", trace("Barracuda Sentinel (EE)", CLICK), Agent.SCANNER, "link_scanner"),
+    ("curl", trace("curl/8.5.0"), Agent.SCANNER, "http_tool"),
+    ("requests", trace("python-requests/2.32"), Agent.SCANNER, "http_tool"),
+    ("urllib", trace("Python-urllib/3.11"), Agent.SCANNER, "http_tool"),
+    ("aiohttp", trace("Python/3.11 aiohttp/3.13"), Agent.SCANNER, "http_tool"),
+    ("Java", trace("Java/17.0.1"), Agent.SCANNER, "http_tool"),
+    ("a monitor", trace("Mozilla/5.0 (compatible; Uptime-Kuma/1.23)"), Agent.SCANNER, "http_tool"),
+    ("headless Chrome", trace(CHROME.replace("Chrome/", "HeadlessChrome/"), headers=LANGUAGE), Agent.SCANNER, "headless_browser"),
+    ("a listed crawler", trace("Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)"), Agent.SCANNER, "listed_crawler"),
+    ("an image proxy on a click", trace(GMAIL, CLICK), Agent.SCANNER, "listed_crawler"),
+    ("no agent", trace(""), Agent.UNKNOWN, "empty_agent"),
+    ("no agent, from a gateway", trace("", CLICK, lists=("microsoft_mail",)), Agent.SCANNER, "mail_gateway"),
+    ("Chrome's click", trace(CHROME, CLICK, headers={**LANGUAGE, "sec-fetch-dest": "document"}), Agent.HUMAN_LIKELY, "fetch_metadata"),
+    ("Chrome's image", trace(CHROME, headers={**LANGUAGE, "sec-fetch-dest": "image"}), Agent.HUMAN_LIKELY, "fetch_metadata"),
+    ("Firefox", trace(FIREFOX, CLICK, headers=LANGUAGE), Agent.HUMAN_LIKELY, "language"),
+    ("Firefox without a language", trace(FIREFOX, CLICK), Agent.UNKNOWN, "language_missing"),
+    ("Chrome that says nothing", trace(CHROME, CLICK), Agent.SCANNER, "fetch_metadata_missing"),
+    ("Chrome of 2017", trace(CHROME.replace("131", "57"), CLICK), Agent.SCANNER, "old_browser"),
+    ("MSIE 8", trace("Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; Trident/4.0)", CLICK), Agent.UNKNOWN, "old_browser"),
+    ("a phone named Cubot", trace("Mozilla/5.0 (Linux; Android 9; CUBOT X19) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Mobile Safari/537.36", CLICK, headers={**LANGUAGE, "sec-fetch-dest": "document"}), Agent.HUMAN_LIKELY, "browser_agent"),
+    ("a browser ahead of its reader", trace(CHROME, CLICK, headers={**LANGUAGE, "sec-fetch-dest": "document", "sec-purpose": "prefetch;prerender"}), Agent.PREFETCH, "browser_prefetch"),
+    ("an old prefetch header", trace(CHROME, CLICK, headers={**LANGUAGE, "x-moz": "prefetch"}), Agent.UNFURL, "preview_header"),
+    ("a preview by Purpose", trace(CHROME, CLICK, headers={**LANGUAGE, "purpose": "preview"}), Agent.UNFURL, "preview_header"),
+    ("the own network", trace(CHROME, headers={**LANGUAGE, "sec-fetch-dest": "image"}, lists=("own",)), Agent.SELF, "own_network"),
+    ("the own network's curl", trace("curl/8", lists=("own",)), Agent.SELF, "own_network"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("hit", "agent", "reason"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
+)
+def test_an_agent_is_taken_for_what_it_is(hit: Trace, agent: Agent, reason: str) -> None:
+    judged = classify(Scene(hit))
+    assert (judged.agent, reason in judged.reasons) == (agent, True), judged
+
+
+def click(slot: int, after_s: float, agent: str = FIREFOX, **more: Any) -> Trace:
+    at = AT + timedelta(seconds=after_s)
+    return trace(
+        agent, CLICK, slot=slot, at=at, headers=LANGUAGE, network=more.pop("network", "n"), **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "readers", "swept"),
+    [
+        ([(1, -1), (2, -0.5)], 1, True),
+        ([(1, 0.5), (2, 1)], 1, True),  # what came after, where it is known
+        ([(1, -6), (2, 6)], 1, False),  # not within any ten seconds
+        ([(1, -10), (2, -5)], 1, True),
+        ([(1, -10.1), (2, -5)], 1, False),
+        ([(0, -1), (0, -0.5), (1, 0)], 1, False),  # two links
+        ([(1, -1), (2, -0.5)], 5, True),
+        ([], 1, False),
+    ],
+)
+def test_three_links_within_ten_seconds_are_a_sweep(
+    others: list[tuple[int, float]],
+    readers: int,
+    swept: bool,
+) -> None:
+    scene = Scene(click(0, 0), tuple(click(slot, s) for slot, s in others), readers)
+    judged = classify(scene)
+    assert ("sweep" in judged.reasons) is swept
+    assert (judged.agent is Agent.SCANNER) is swept
+
+
+def test_of_a_shared_copy_several_people_in_several_networks_are_no_sweep() -> None:
+    others = (click(1, -1, network="m"), click(2, -2, network="o"))
+    assert "sweep" not in classify(Scene(click(0, 0), others, readers=3)).reasons
+    assert "sweep" in classify(Scene(click(0, 0), others, readers=1)).reasons
+
+
+def test_opens_are_no_part_of_a_sweep() -> None:
+    others = (trace(FIREFOX, at=AT), click(1, 0), click(2, 0))
+    assert "sweep" not in classify(Scene(trace(FIREFOX), others)).reasons
+
+
+def test_a_sweep_from_the_own_network_is_a_scanner_and_not_self() -> None:
+    others = (click(1, -1, lists=("own",)), click(2, -2, lists=("own",)))
+    judged = classify(Scene(click(0, 0, lists=("own",)), others))
+    assert judged.agent is Agent.SCANNER
+
+
+def test_five_links_weigh_more_than_three() -> None:
+    five = classify(Scene(click(0, 0), tuple(click(slot, 0) for slot in range(1, 5))))
+    three = classify(Scene(click(0, 0), tuple(click(slot, 0) for slot in range(1, 3))))
+    assert five.confidence > three.confidence
+
+
+def test_every_reason_has_words() -> None:
+    told: set[str] = set()
+    for hit in [case[1] for case in CASES]:
+        told |= set(classify(Scene(hit)).reasons)
+    assert told <= set(REASON_WORDS)
+    assert {rule.__name__ for rule in RULES} - {"known_agent"} <= set(REASON_WORDS)
+    words: Mapping[str, str] = REASON_WORDS
+    assert all(words.values())
