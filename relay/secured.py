@@ -39,7 +39,8 @@ _BY_SUFFIX = {
 
 # RFC 9580 6.2 (and RFC 4880 for parts): armour begins a line; in HTML there are none.
 _ARMOUR = rb"-----BEGIN PGP (?:SIGNED )?MESSAGE(?:, PART [0-9/]+)?-----"
-_ARMOUR_IN_TEXT = re.compile(rb"^[ \t]*" + _ARMOUR, re.MULTILINE)
+# A byte order mark or a no-break space may stand before it.
+_ARMOUR_IN_TEXT = re.compile(rb"^[ \t\x80-\xff]*" + _ARMOUR, re.MULTILINE)
 _ARMOUR_IN_HTML = re.compile(_ARMOUR)
 _METHOD = re.compile(rb"^METHOD[ \t]*[:;]", re.MULTILINE | re.IGNORECASE)
 _COMMENT = re.compile(rb"\([^()]*\)")
