@@ -50,7 +50,7 @@ async def insert_events(connection: AsyncConnection, rows: Iterable[RecordedEven
     """Add events in the order given; one whose `event_id` is known is left as it stands."""
     values = [_row_of(row) for row in rows]
     if values:
-        # Row by row: numbers follow this order, and an ignored row takes none.
+        # Row by row, so numbers follow this order; an ignored row leaves a gap.
         statement = insert(events).on_conflict_do_nothing(index_elements=["event_id"])
         await connection.execute(statement, values)
 
