@@ -1,0 +1,197 @@
+"""What could stand in the way: each thing looked at, and the mend.
+
+Nothing is made or migrated by looking, no mail is sent, and no hit is recorded.
+"""
+
+import asyncio
+import ctypes
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from sqlalchemy import MetaData
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.kinds import is_loopback
+from config.settings import Settings
+from indicia.printing import plain_text, print_json, print_line
+from indicia.reaching import reach_base
+from ledger import schema
+from ledger.engine import sqlite_file
+from ledger.keys import KeyFileError, KeyRing, load_keys
+from ledger.migrate import installed_version, known_versions
+from relay.configured import upstreams_of
+from relay.connect import ConnectError, open_connection, system_contexts
+from relay.upstream import Timeouts, Upstream
+
+LOW_SPACE_BYTES = 1 << 30
+"""Forty mails of the largest size by default, and a while to react."""
+UPSTREAM_TIMEOUTS = Timeouts(connect_s=10, open_s=20, command_s=20, quit_s=2)
+"""Somebody waits for the answer."""
+
+_TIME_ERROR = 5
+"""adjtimex(2): the clock is not synchronized."""
+
+
+class State(StrEnum):
+    """How it stands with one thing."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the answer."""
+
+    of: str
+    state: State
+    text: str
+    mend: str = ""
+
+
+def check_all(settings: Settings, file: Path | None, *, as_json: bool) -> bool:
+    """Print a finding for each thing; tell whether nothing failed."""
+    good = True
+    for finding in _findings(settings, file):
+        good = good and finding.state is not State.FAILED
+        if as_json:
+            print_json(asdict(finding))
+        else:
+            mend = f"; {finding.mend}" if finding.mend else ""
+            told = f"{finding.text}{mend}"
+            print_line(f"{finding.state:<8} {finding.of:<14} {plain_text(told)}")
+    return good
+
+
+def _findings(settings: Settings, file: Path | None) -> Iterator[Finding]:
+    read = f"{file} is in order" if file else "no file: the sandbox's defaults are in force"
+    yield Finding("configuration", State.OK, read)
+    yield from _check_hostname(settings)
+    ring, finding = _check_keys(settings.keys_dir)
+    yield finding
+    yield from _check_stores(settings)
+    yield _check_space(settings.server.state_dir)
+    yield from _check_upstreams(settings)
+    bases = (settings.tracking.base_url, *(host.base_url for host in settings.tracking_host))
+    for base in bases:
+        yield _check_base(base, ring)
+    yield _check_clock()
+
+
+def _check_hostname(settings: Settings) -> Iterator[Finding]:
+    hostname = settings.server.hostname
+    abroad = [one.host for one in settings.upstream if not is_loopback(one.host)]
+    if abroad and is_loopback(hostname):
+        text = f"EHLO says {hostname} to {abroad[0]}, and many servers refuse that"
+        mend = "set server.hostname to this machine's full name"
+        yield Finding("hostname", State.WARNING, text, mend)
+    else:
+        yield Finding("hostname", State.OK, f"EHLO says {hostname}")
+
+
+def _check_keys(folder: Path) -> tuple[KeyRing | None, Finding]:
+    if not any(folder.glob("token-*.key")):
+        text = f"none in {folder} yet; the first start makes one"
+        mend = "copy the folder from your other machine, if there is one"
+        return None, Finding("keys", State.WARNING, text, mend)
+    try:
+        ring = load_keys(folder)
+    except (KeyFileError, OSError) as error:
+        return None, Finding("keys", State.FAILED, str(error))
+    text = f"{len(ring.keys)} in {folder}; key {ring.current.key_id} signs"
+    return ring, Finding("keys", State.OK, text)
+
+
+def _check_stores(settings: Settings) -> Iterator[Finding]:
+    yield _check_store("ledger", settings.database.url, schema.ledger)
+    yield _check_store("spool", settings.database.spool_url, schema.spool)
+
+
+def _check_store(name: str, url: str, tables: MetaData) -> Finding:
+    file = sqlite_file(url)
+    if not file.exists():
+        return Finding(name, State.WARNING, f"no {file} yet; the first start makes it")
+    known = known_versions(tables)
+    try:
+        version = asyncio.run(installed_version(url))
+    except (SQLAlchemyError, OSError) as error:
+        mend = "restore it from a backup, or let its user read it"
+        return Finding(name, State.FAILED, f"{file} can not be read: {_brief(error)}", mend)
+    if version is None or version == known[-1]:
+        return Finding(name, State.OK, f"{file} has the tables of version {known[-1]}")
+    if version in known:
+        text = f"{file} has the tables of version {version}; the next start brings them to "
+        return Finding(name, State.WARNING, f"{text}{known[-1]}", "make a backup first")
+    text = f"{file} has the tables of version {version}, which is newer than this program"
+    return Finding(name, State.FAILED, text, "run the newer program")
+
+
+def _check_space(folder: Path) -> Finding:
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    text = f"{free / (1 << 30):.1f} GiB free at {there}"
+    if free < LOW_SPACE_BYTES:
+        return Finding("space", State.WARNING, text, "make room before mail is put off with 452")
+    return Finding("space", State.OK, text)
+
+
+def _check_upstreams(settings: Settings) -> Iterator[Finding]:
+    upstreams = upstreams_of(settings)
+    if not upstreams:
+        text = "none: mail is captured and goes to nobody"
+        yield Finding("upstream", State.OK, text)
+    for upstream in upstreams:
+        yield asyncio.run(_check_upstream(upstream, settings.server.hostname))
+
+
+async def _check_upstream(upstream: Upstream, hostname: str) -> Finding:
+    name = f"{upstream.name} ({upstream.host}:{upstream.port})"
+    if upstream.password_file is not None:
+        try:
+            mode = upstream.password_file.stat().st_mode
+            upstream.password_file.read_bytes()
+        except OSError as error:
+            text = f"{name}: {upstream.password_file} can not be read ({error.strerror})"
+            return Finding("upstream", State.FAILED, text, "let the relay's user read it")
+    else:
+        mode = 0
+    try:
+        connection = await open_connection(upstream, hostname, system_contexts(), UPSTREAM_TIMEOUTS)
+    except ConnectError as error:
+        mend = "mail waits in the queue until this is mended"
+        return Finding("upstream", State.FAILED, f"{name}: {error}", mend)
+    connection.wire.quit(UPSTREAM_TIMEOUTS.quit_s)
+    connection.wire.abort()
+    signed = f", signed in as {upstream.username}" if upstream.username else ""
+    offers = " ".join(sorted(word.upper() for word in connection.offers))
+    text = f"{name}: EHLO, TLS as configured ({upstream.tls.value}){signed}; it offers {offers}"
+    if mode & 0o077:
+        mend = f"run: chmod 600 {upstream.password_file}"
+        return Finding("upstream", State.WARNING, f"{text}; others may read its password", mend)
+    return Finding("upstream", State.OK, text)
+
+
+def _check_base(base: str, ring: KeyRing | None) -> Finding:
+    reached = reach_base(base, ring.current if ring else None)
+    if reached.good:
+        return Finding("tracking host", State.OK, f"{base}: {reached.text}")
+    # A sandbox that is not started yet has nothing wrong with it.
+    state = State.WARNING if reached.silent and is_loopback(reached.host) else State.FAILED
+    return Finding("tracking host", state, f"{base}: {reached.text}", reached.mend)
+
+
+def _check_clock() -> Finding:
+    # struct timex of adjtimex(2) is under 256 bytes everywhere; modes = 0 only asks.
+    clock = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(256))
+    if clock == _TIME_ERROR:
+        text = "the kernel says it is not synchronized; opens and clicks are judged by it"
+        return Finding("clock", State.WARNING, text, "run an NTP client, such as chrony")
+    return Finding("clock", State.OK, "synchronized" if clock >= 0 else "not told by the system")
+
+
+def _brief(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,76 @@
+"""The command's face: its global option, its commands, its exit status.
+
+0 done, 1 it did not hold or was not found, 2 usage or configuration error.
+Imports here and at the head of each command are light; what is heavy is imported inside.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from indicia.commands.check import check
+from indicia.commands.explain import explain, preview
+from indicia.commands.init import init
+from indicia.commands.log import log
+from indicia.commands.sandbox import sandbox
+from indicia.commands.serve import collector, console, relay, serve
+from indicia.commands.show import show
+from indicia.failure import NOT_HELD, USAGE, Failure
+
+app = typer.Typer(
+    name="indicia",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (serve, relay, collector, console, init, check, explain, preview, log, show):
+    app.command()(command)
+app.add_typer(sandbox, name="sandbox")
+
+
+@app.callback()
+def indicia(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Configuration; else $INDICIA_CONFIG, ./indicia.toml, /etc/indicia/indicia.toml, "
+            "else the sandbox.",
+        ),
+    ] = None,
+) -> None:
+    """Tracking of opens and clicks at the mail relay: by policy, by recipient, explained."""
+
+
+def run() -> None:
+    """Run the command; what is the user's to mend is told in plain lines and never traced back."""
+    try:
+        app()
+    except Exception as error:
+        status = _status(error)
+        if status is None:
+            raise
+        for line in str(error).splitlines():
+            typer.echo(f"indicia: {line}", err=True)
+        sys.exit(status)
+
+
+def _status(error: Exception) -> int | None:
+    """Return the exit status of what users can mend; None for a bug."""
+    if isinstance(error, Failure):
+        return error.status
+    from config.faults import ConfigError
+
+    if isinstance(error, ConfigError):
+        return USAGE
+    if isinstance(error, OSError):
+        return NOT_HELD
+    from ledger.keys import KeyFileError
+    from ledger.migrate import StoreError
+
+    return NOT_HELD if isinstance(error, KeyFileError | StoreError) else None

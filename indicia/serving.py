@@ -1,0 +1,132 @@
+"""The programs, run in one process until a signal ends them.
+
+They are started from what is asked to what asks: the relay takes mail only when the collector
+answers for it.  They are stopped the other way round.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+import uvloop
+from relay.app import run_relay
+
+from collector.app import run_collector
+from collector.console.access import make_sign_in_link
+from collector.console.app import run_console
+from config.kinds import Endpoint
+from config.settings import Settings
+from indicia.failure import Failure
+from indicia.printing import print_line
+from indicia.storage import opened_stores
+from ledger.keys import KeyRing, load_keys
+from ledger.migrate import Stores
+from ledger.people import Person, Role
+
+OPERATOR = Person("operator", Role.ADMIN)
+"""Who signs in by the link that the start prints: whoever reads this process's output."""
+
+
+class Program(StrEnum):
+    """What runs, in the order of starting."""
+
+    COLLECTOR = "collector"
+    CONSOLE = "console"
+    RELAY = "relay"
+
+
+def run_programs(settings: Settings, programs: Sequence[Program]) -> None:
+    """Run programs until SIGINT or SIGTERM.
+
+    Raises Failure where one can not listen, StoreError and KeyFileError.
+    """
+    _set_up_log()
+    keys = load_keys(settings.keys_dir)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(settings, keys, programs))
+
+
+async def _run(settings: Settings, keys: KeyRing, programs: Sequence[Program]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as running:
+        stores = await running.enter_async_context(opened_stores(settings))
+        lines: list[str] = []
+        for program in programs:
+            lines += await _start(program, settings, stores, (keys, running))
+        if Program.CONSOLE in programs:
+            link = await make_sign_in_link(stores.ledger, settings.console.public_url, OPERATOR)
+            lines.append(f"sign in    {link} (once, within 12 hours)")
+        if settings.captures and Program.RELAY in programs:
+            lines.append(f"try        {command_line()} sandbox send")
+        print_line(f"Indicia {version('indicia')}")
+        for line in lines:
+            print_line(f"  {line}")
+        sys.stdout.flush()
+        await stop.wait()
+        structlog.get_logger().info("stop.asked")
+
+
+async def _start(
+    program: Program, settings: Settings, stores: Stores, around: tuple[KeyRing, AsyncExitStack]
+) -> list[str]:
+    """Start one program; return what is told of it."""
+    keys, running = around
+    match program:
+        case Program.COLLECTOR:
+            listen, context = settings.collector.listen, run_collector(settings, stores, keys)
+        case Program.CONSOLE:
+            listen, context = settings.console.listen, run_console(settings, stores)
+        case Program.RELAY:
+            listen, context = settings.relay.listen, run_relay(settings, stores, keys)
+    try:
+        ports = await running.enter_async_context(context)
+    except OSError as error:
+        addresses = ", ".join(map(str, listen))
+        msg = f"the {program} can not listen on {addresses}: {_reason(error)}"
+        raise Failure(msg) from error
+    scheme = "smtp" if program is Program.RELAY else "http"
+    note = " (mail is captured)" if program is Program.RELAY and settings.captures else ""
+    return [
+        f"{program:<10} {scheme}://{Endpoint(endpoint.host, port)}{note}"
+        for endpoint, port in zip(listen, ports, strict=False)
+    ]
+
+
+def _reason(error: OSError) -> str:
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+    return f"{reason}; stop what runs there, or configure another address"
+
+
+def command_line() -> str:
+    """Return how this command was called, for lines to copy."""
+    called = Path(sys.argv[0])
+    if called.name != "indicia":
+        return "indicia"
+    return os.path.relpath(called) if called.is_relative_to(Path.cwd()) else str(called)
+
+
+def _set_up_log() -> None:
+    """Write log lines to standard error: instant, level, event, then key=value."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
