@@ -7,6 +7,7 @@ literals are mailboxes too, for whatever mail may carry must be deniable and for
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ada_url import idna_to_ascii, idna_to_unicode
 
@@ -113,15 +114,18 @@ def matches_pattern(pattern: str, address: Address) -> bool:
     the addresses of that domain.  Compared as `Address.key` is, and a domain with U-labels in
     that spelling too, where `?` is one letter.
     """
-    local, at, domain = pattern.rpartition("@")
-    local = _local_key(local) if at else "*"
-    key = address.key
-    if _shell_regex(f"{local}@{domain_key(domain)}").fullmatch(key):
+    return matches_key(pattern, address.key)
+
+
+def matches_key(pattern: str, key: str) -> bool:
+    """Tell what matches_pattern does, of an address whose key is known already."""
+    ascii_form, unicode_form = _compiled(pattern)
+    if ascii_form.fullmatch(key):
         return True
     if "xn--" not in key:
         return False
-    spelled = f"{_local_key(address.local)}@{_unicode_domain(address.domain)}"
-    return _shell_regex(f"{local}@{_unicode_domain(domain)}").fullmatch(spelled) is not None
+    local, _, domain = key.rpartition("@")
+    return unicode_form.fullmatch(f"{local}@{_unicode_domain(domain)}") is not None
 
 
 def matches_account(pattern: str, account: str) -> bool:
@@ -145,6 +149,17 @@ def matches_domain(patterns: tuple[str, ...], domain: str) -> bool:
 
 def _unicode_domain(domain: str) -> str:
     return idna_to_unicode(domain_key(domain))
+
+
+@lru_cache(maxsize=4096)  # patterns are those of the configuration, met with every recipient
+def _compiled(pattern: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return what matches a key, and a key whose domain has U-labels."""
+    local, at, domain = pattern.rpartition("@")
+    local = _local_key(local) if at else "*"
+    return (
+        _shell_regex(f"{local}@{domain_key(domain)}"),
+        _shell_regex(f"{local}@{_unicode_domain(domain)}"),
+    )
 
 
 def _shell_regex(pattern: str) -> re.Pattern[str]:

@@ -6,7 +6,7 @@ Whether there is anything to track in the content is found by compile_template.
 
 from collections.abc import Iterator, Sequence
 
-from ledger.address import Address, matches_account, matches_domain, matches_pattern
+from ledger.address import Address, matches_account, matches_domain, matches_key, matches_pattern
 from ledger.mode import TrackingMode
 from relay.addressees import named_keys
 from relay.control import MAX_NOTES, Control, is_control, read_controls
@@ -23,8 +23,10 @@ from relay.verdict import (
     IgnoredControl,
     PassReason,
     PassThrough,
+    Reason,
     RecipientVerdict,
     Refuse,
+    Treatment,
     Verdict,
 )
 
@@ -74,16 +76,18 @@ def _judge_recipients(
 ) -> Iterator[RecipientVerdict]:
     to, cc = _named(header, b"to"), _named(header, b"cc")
     rules = [rule for rule in policy.rules if _concerns(rule, submission)]
-    for_all = [*_limits_of_send(submission, policy), *_limits_of_controls(controls)]
+    for_all = (*_limits_of_send(submission, policy), *_limits_of_controls(controls))
+    # Recipients for whom the same holds are decided once: a send may have a thousand.
+    decided: dict[tuple[Limit, ...], tuple[Treatment, tuple[Reason, ...]]] = {}
     for recipient in submission.envelope.recipients:
         key = recipient.key
-        treatment, reasons = narrow(
-            [
-                *for_all,
-                *_limits_of_recipient(recipient, policy),
-                *(_limit_of_rule(rule) for rule in rules if _is_for(rule, recipient)),
-            ]
+        own = (
+            *_limits_of_recipient(recipient, policy),
+            *(_limit_of_rule(rule) for rule in rules if _is_for(rule, key)),
         )
+        if own not in decided:
+            decided[own] = narrow((*for_all, *own))
+        treatment, reasons = decided[own]
         kind = RecipientType.TO if key in to else RecipientType.CC if key in cc else None
         yield RecipientVerdict(recipient, kind or RecipientType.BCC, treatment, reasons)
 
@@ -134,8 +138,8 @@ def _concerns(rule: Rule, submission: Submission) -> bool:
     return by_sender and by_account
 
 
-def _is_for(rule: Rule, recipient: Address) -> bool:
-    return rule.recipient is None or matches_pattern(rule.recipient, recipient)
+def _is_for(rule: Rule, recipient_key: str) -> bool:
+    return rule.recipient is None or matches_key(rule.recipient, recipient_key)
 
 
 def _all_or_none(clicks: bool) -> Clicks:  # noqa: FBT001 - the value itself
