@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger.mode import TrackingMode
 from relay.control import MAX_NOTE, MAX_NOTES, Control, is_own_control, read_controls
-from relay.dialect import READERS, Meaning
+from relay.dialect import METADATA_PREFIXES, READERS, Meaning
 from relay.verdict import Clicks
 
 
@@ -174,6 +176,16 @@ def test_a_control_is_called_as_its_system_spells_it_and_shown_on_one_short_line
     assert control.field_name == "X-PM-TrackOpens"
     assert control.value.startswith("fal  se x")
     assert len(control.value) == 200
+
+
+def test_every_control_is_in_the_documentation_and_no_other() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "controls.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+    assert sorted(told) == sorted([*READERS, *(f"{prefix}<key>" for prefix in METADATA_PREFIXES)])
+    without_effect = re.findall(r"^\| `([^`]+)` \| no effect", text, re.MULTILINE)
+    assert without_effect == [
+        name for name in READERS if "concerns nothing" in read_one(name, "yes").ignored
+    ]
 
 
 def test_other_fields_are_no_controls_and_precedence_has_no_effect() -> None:
