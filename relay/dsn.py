@@ -132,7 +132,7 @@ def _header(action: Action, undelivered: Undelivered, reporter: Reporter, bounda
         f"Date: {format_datetime(reporter.now)}",
         f"Message-ID: <{reporter.report_id}@{reporter.hostname}>",
     ]
-    answered = f"<{undelivered.message_id}>"
+    answered = f"<{undelivered.message_id or ''}>"
     if _MESSAGE_ID.fullmatch(answered):
         lines += [f"In-Reply-To: {answered}", f"References: {answered}"]
     lines += [

@@ -18,13 +18,13 @@ from relay.mail import Envelope
 from relay.upstream import Timeouts, TlsMode, Upstream
 
 QUICK = Timeouts(
-    connect_s=2,
-    open_s=2,
-    command_s=2,
-    data_s=2,
-    block_s=2,
-    end_s=2,
-    idle_s=2,
+    connect_s=10,
+    open_s=10,
+    command_s=10,
+    data_s=10,
+    block_s=10,
+    end_s=10,
+    idle_s=10,
     quit_s=1,
     full_s=60,
 )
@@ -95,7 +95,7 @@ class FakeUpstream:
             self._server.close()
             self.cut()
             await self._server.wait_closed()
-            while self.at_once:
+            while self.at_once:  # noqa: ASYNC110 - cut sessions end within a few turns of the loop
                 await asyncio.sleep(0)
             for _ in range(5):  # so that the other side hears of it before the loop ends
                 await asyncio.sleep(0)
@@ -198,12 +198,12 @@ class _Session:
 
     async def content(self) -> None:
         await self.answer("CONTENT", "", b"")
-        raw = b"\r\n"
+        raw = bytearray(b"\r\n")
         while not raw.endswith(b"\r\n.\r\n"):
             raw += await self.reader.readuntil(b"\r\n")
         said = await self.answer(".", "", b"250 2.0.0 taken\r\n")
         if said.startswith(b"250 "):
-            self.server.taken.append(Taken(self.sender, tuple(self.recipients), raw[2:-3]))
+            self.server.taken.append(Taken(self.sender, tuple(self.recipients), bytes(raw[2:-3])))
 
     async def answer(self, verb: str, line: str, usual: bytes) -> bytes:
         said = self.server.says.get(verb, usual)
@@ -281,7 +281,8 @@ def authority() -> Authority:
 
 @pytest.fixture
 async def next_hop(
-    authority: Authority, fake_upstream: Callable[..., object]  # noqa: ARG001 - ends after this
+    authority: Authority,
+    fake_upstream: Callable[..., object],  # noqa: ARG001 - ends after this
 ) -> AsyncIterator[Callable[..., NextHop]]:
     """Build the way to a fake upstream: `next_hop(server, tls="starttls", max_connections=2)`."""
     built: list[NextHop] = []
