@@ -7,7 +7,7 @@ handed over twice is recorded once, by its send_id or event_id.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.fact import Fact, fact_object, read_fact
@@ -22,11 +22,11 @@ class OwedFact:
     fact: Fact
 
 
-async def owe_facts(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
+def owe_facts(connection: Connection, facts: Sequence[Fact]) -> None:
     """Add facts to what is owed, in this order, within the caller's transaction."""
     if facts:
         rows = [{"fact": fact_object(fact)} for fact in facts]
-        await connection.execute(insert(owed_facts), rows)
+        connection.execute(insert(owed_facts), rows)
 
 
 async def read_owed(connection: AsyncConnection, limit: int) -> tuple[OwedFact, ...]:

@@ -1,18 +1,19 @@
 """The spool's rows: what was promised with 250 and is not settled.
 
-Each function is one step inside the caller's transaction.  A copy goes when no recipient of it is
+Each function is one step inside the caller's transaction; those of the relay's batches run in its
+thread (Store.transact).  A copy goes when no recipient of it is
 pending, a send (and with it the content) when no copy of it is left; recipients go with their copy
 by the foreign key.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import bindparam, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.schema import captured_copies, spooled_copies, spooled_recipients, spooled_sends
@@ -125,26 +126,8 @@ class CapturedCopy:
     """Unstuffed, as the recipient gets it; empty in a listing."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedCopy:
-    """A copy that waits or is being delivered, as the queue's pages show it."""
-
-    copy_id: int
-    send_id: str
-    received_at: datetime
-    sender: str | None
-    subject: str | None
-    mode: str
-    attempts: int
-    due_at: datetime
-    held: bool
-    leased: bool
-    recipients: tuple[tuple[str, str, str, str | None], ...]
-    """(recipient_type, address, state, last reply)."""
-
-
-async def insert_sends(
-    connection: AsyncConnection,
+def insert_sends(
+    connection: Connection,
     sends: Sequence[SpooledSend],
     copies: Sequence[SpooledCopy],
     recipients: Sequence[SpooledRecipient],
@@ -153,10 +136,10 @@ async def insert_sends(
 
     Raises IntegrityError where a copy_id is taken.
     """
-    await connection.execute(insert(spooled_sends), [asdict(send) for send in sends])
-    await connection.execute(insert(spooled_copies), [asdict(copy) for copy in copies])
-    await connection.execute(
-        insert(spooled_recipients), [{**asdict(one), "state": PENDING} for one in recipients]
+    connection.execute(insert(spooled_sends), list(map(_row, sends)))
+    connection.execute(insert(spooled_copies), list(map(_row, copies)))
+    connection.execute(
+        insert(spooled_recipients), [{**_row(one), "state": PENDING} for one in recipients]
     )
 
 
@@ -177,27 +160,30 @@ _DUE = (
 )
 
 
-async def claim_due(
-    connection: AsyncConnection, limit: int, now: datetime, lease: str, until: datetime
+_COPIES = spooled_copies.c.copy_id.in_(bindparam("copies", expanding=True))
+_LEASE = (
+    update(spooled_copies)
+    .where(_COPIES)
+    .values(lease=bindparam("by"), leased_until=bindparam("until"), due_at=bindparam("until"))
+)
+
+
+def claim_due(
+    connection: Connection, limit: int, now: datetime, lease: str, until: datetime
 ) -> tuple[DueCopy, ...]:
     """Return the copies that are due, oldest first, now under `lease`.
 
     A leased copy is due again when its lease ends, so nobody need look for lost ones.
     """
-    rows = await connection.execute(_DUE, {"now": now, "most": limit})
+    rows = connection.execute(_DUE, {"now": now, "most": limit})
     due = tuple(DueCopy(**row) for row in rows.mappings())
     if due:
-        await connection.execute(
-            update(spooled_copies)
-            .where(spooled_copies.c.copy_id.in_([copy.copy_id for copy in due]))
-            .values(lease=lease, leased_until=until, due_at=until)
-        )
+        copy_ids = [copy.copy_id for copy in due]
+        connection.execute(_LEASE, {"copies": copy_ids, "by": lease, "until": until})
     return due
 
 
-async def renew_leases(
-    connection: AsyncConnection, leases: Mapping[int, str], until: datetime
-) -> None:
+def renew_leases(connection: Connection, leases: Mapping[int, str], until: datetime) -> None:
     """Move the end of leases (copy_id to lease) that are still held."""
     statement = (
         update(spooled_copies)
@@ -209,19 +195,24 @@ async def renew_leases(
     )
     rows = [{"copy": copy, "held_lease": lease, "until": until} for copy, lease in leases.items()]
     if rows:
-        await connection.execute(statement, rows)
+        connection.execute(statement, rows)
 
 
-async def pending_recipients(
-    connection: AsyncConnection, copy_ids: Sequence[int]
+_PENDING = (
+    select(*spooled_recipients.c["copy_id", "number", "recipient", "recipient_type"])
+    .where(
+        spooled_recipients.c.copy_id.in_(bindparam("copies", expanding=True)),
+        spooled_recipients.c.state == PENDING,
+    )
+    .order_by(spooled_recipients.c.copy_id, spooled_recipients.c.number)
+)
+
+
+def pending_recipients(
+    connection: Connection, copy_ids: Sequence[int]
 ) -> dict[int, tuple[SpooledRecipient, ...]]:
     """Return who is still pending of each copy, in the order of acceptance."""
-    table = spooled_recipients.c
-    rows = await connection.execute(
-        select(table.copy_id, table.number, table.recipient, table.recipient_type)
-        .where(table.copy_id.in_(copy_ids), table.state == PENDING)
-        .order_by(table.copy_id, table.number)
-    )
+    rows = connection.execute(_PENDING, {"copies": copy_ids})
     pending = (SpooledRecipient(*row) for row in rows)
     return {copy_id: tuple(some) for copy_id, some in groupby(pending, attrgetter("copy_id"))}
 
@@ -235,27 +226,24 @@ async def read_templates(connection: AsyncConnection, send_ids: Sequence[str]) -
     return {row.send_id: row.template for row in rows}
 
 
-async def leased_copies(
-    connection: AsyncConnection, copy_ids: Sequence[int]
-) -> dict[int, LeasedCopy]:
-    """Return copies by their copy_id, locked for this transaction; those settled are missing."""
-    rows = await connection.execute(
-        select(
-            spooled_copies.c.lease,
-            spooled_copies.c.copy_id,
-            spooled_copies.c.send_id,
-            spooled_copies.c.mode,
-            spooled_sends.c.sender,
-            spooled_sends.c.subject,
-        )
-        .join(spooled_sends)
-        .where(spooled_copies.c.copy_id.in_(copy_ids))
-        .with_for_update(of=spooled_copies)
+_LEASED = (
+    select(
+        *spooled_copies.c["lease", "copy_id", "send_id", "mode"],
+        *spooled_sends.c["sender", "subject"],
     )
+    .join(spooled_sends)
+    .where(_COPIES)
+    .with_for_update(of=spooled_copies)
+)
+
+
+def leased_copies(connection: Connection, copy_ids: Sequence[int]) -> dict[int, LeasedCopy]:
+    """Return copies by their copy_id, locked for this transaction; those settled are missing."""
+    rows = connection.execute(_LEASED, {"copies": copy_ids})
     return {copy.copy_id: copy for copy in (LeasedCopy(*row) for row in rows)}
 
 
-async def write_answers(connection: AsyncConnection, answers: Sequence[Answer]) -> None:
+def write_answers(connection: Connection, answers: Sequence[Answer]) -> None:
     """Keep the last reply and the state of recipients whose copy is not finished."""
     statement = (
         update(spooled_recipients)
@@ -275,10 +263,10 @@ async def write_answers(connection: AsyncConnection, answers: Sequence[Answer]) 
         for one in answers
     ]
     if rows:
-        await connection.execute(statement, rows)
+        connection.execute(statement, rows)
 
 
-async def schedule_retries(connection: AsyncConnection, retries: Sequence[Retry]) -> None:
+def schedule_retries(connection: Connection, retries: Sequence[Retry]) -> None:
     """End the lease of copies that are not finished, count attempts, set when they are due."""
     statement = (
         update(spooled_copies)
@@ -301,28 +289,28 @@ async def schedule_retries(connection: AsyncConnection, retries: Sequence[Retry]
         for one in retries
     ]
     if rows:
-        await connection.execute(statement, rows)
+        connection.execute(statement, rows)
 
 
-async def capture_copies(connection: AsyncConnection, captured: Sequence[CapturedCopy]) -> None:
+def capture_copies(connection: Connection, captured: Sequence[CapturedCopy]) -> None:
     """Add copies to the captured mailbox."""
     if captured:
-        await connection.execute(insert(captured_copies), [asdict(copy) for copy in captured])
+        connection.execute(insert(captured_copies), list(map(_row, captured)))
 
 
-async def delete_finished(connection: AsyncConnection, finished: Sequence[LeasedCopy]) -> None:
+_DELETE_COPIES = delete(spooled_copies).where(_COPIES)
+_DELETE_SENDS = delete(spooled_sends).where(
+    spooled_sends.c.send_id.in_(bindparam("sends", expanding=True)),
+    ~exists().where(spooled_copies.c.send_id == spooled_sends.c.send_id),
+)
+
+
+def delete_finished(connection: Connection, finished: Sequence[LeasedCopy]) -> None:
     """Delete copies nobody of whom is pending, and each send whose last copy that was."""
-    if not finished:
-        return
-    copy_ids = [copy.copy_id for copy in finished]
-    send_ids = sorted({copy.send_id for copy in finished})
-    await connection.execute(delete(spooled_copies).where(spooled_copies.c.copy_id.in_(copy_ids)))
-    await connection.execute(
-        delete(spooled_sends).where(
-            spooled_sends.c.send_id.in_(send_ids),
-            ~exists().where(spooled_copies.c.send_id == spooled_sends.c.send_id),
-        )
-    )
+    if finished:
+        send_ids = sorted({copy.send_id for copy in finished})
+        connection.execute(_DELETE_COPIES, {"copies": [copy.copy_id for copy in finished]})
+        connection.execute(_DELETE_SENDS, {"sends": send_ids})
 
 
 async def next_due_at(connection: AsyncConnection) -> datetime | None:
@@ -356,46 +344,9 @@ async def captured_copy(connection: AsyncConnection, copy_id: int) -> CapturedCo
     return None if row is None else _captured(row)
 
 
-async def list_queue(connection: AsyncConnection, limit: int) -> tuple[QueuedCopy, ...]:
-    """Return copies that are not settled, those due first first, with all their recipients."""
-    copies, sends = spooled_copies.c, spooled_sends.c
-    rows = (
-        await connection.execute(
-            select(
-                copies.copy_id,
-                copies.send_id,
-                sends.received_at,
-                sends.sender,
-                sends.subject,
-                copies.mode,
-                copies.attempts,
-                copies.due_at,
-                copies.held,
-                copies.lease.is_not(None).label("leased"),
-            )
-            .join(spooled_sends)
-            .order_by(copies.due_at, copies.copy_id)
-            .limit(limit)
-        )
-    ).mappings()
-    queued = list(rows)
-    told = await _told_recipients(connection, [row["copy_id"] for row in queued])
-    return tuple(QueuedCopy(**row, recipients=told[row["copy_id"]]) for row in queued)
-
-
-async def _told_recipients(
-    connection: AsyncConnection, copy_ids: Sequence[int]
-) -> dict[int, tuple[tuple[str, str, str, str | None], ...]]:
-    table = spooled_recipients.c
-    rows = await connection.execute(
-        select(table.copy_id, table.recipient_type, table.recipient, table.state, table.reply)
-        .where(table.copy_id.in_(copy_ids))
-        .order_by(table.copy_id, table.number)
-    )
-    return {
-        copy_id: tuple((kind, recipient, state, reply) for _, kind, recipient, state, reply in some)
-        for copy_id, some in groupby(rows, lambda row: row[0])
-    }
+def _row(value: SpooledSend | SpooledCopy | SpooledRecipient | CapturedCopy) -> dict[str, Any]:
+    # dataclasses.asdict copies deeply, which costs more than all of SQLite's work.
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 def _captured(row: Mapping[Any, Any]) -> CapturedCopy:

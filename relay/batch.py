@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from ledger import spooled
 from ledger.address import parse_address
@@ -57,7 +57,7 @@ class Job:
     size_bytes: int
 
 
-async def write_batch(connection: AsyncConnection, jobs: list[Job]) -> list[Any]:
+def write_batch(connection: Connection, jobs: list[Job]) -> list[Any]:
     """Write all steps and return their answers, in the order of the jobs.
 
     None for Stored and Renewing, whether the lease was held for a Settlement, the due copies and
@@ -65,11 +65,9 @@ async def write_batch(connection: AsyncConnection, jobs: list[Job]) -> list[Any]
 
     Raises IntegrityError where a copy_id or send_id is taken.
     """
-    settled = await _standing(
-        connection, [job.step for job in jobs if isinstance(job.step, Settlement)]
-    )
-    await _insert(connection, [send for job in jobs if _counts(job, settled) for send in job.sends])
-    await _write_outcomes(connection, settled)
+    settled = _standing(connection, [job.step for job in jobs if isinstance(job.step, Settlement)])
+    _insert(connection, [send for job in jobs if _counts(job, settled) for send in job.sends])
+    _write_outcomes(connection, settled)
     answers: list[Any] = []
     for job in jobs:
         match job.step:
@@ -78,11 +76,11 @@ async def write_batch(connection: AsyncConnection, jobs: list[Job]) -> list[Any]
             case Settlement():
                 answers.append(_counts(job, settled))
             case Claiming(limit, now, lease, until):
-                due = await spooled.claim_due(connection, limit, now, lease, until)
-                pending = await spooled.pending_recipients(connection, [one.copy_id for one in due])
+                due = spooled.claim_due(connection, limit, now, lease, until)
+                pending = spooled.pending_recipients(connection, [one.copy_id for one in due])
                 answers.append((due, pending))
             case Renewing(leases, until):
-                await spooled.renew_leases(connection, leases, until)
+                spooled.renew_leases(connection, leases, until)
                 answers.append(None)
             case _:
                 assert_never(job.step)
@@ -100,10 +98,10 @@ def _counts(job: Job, settled: _Settled) -> bool:
     )
 
 
-async def _standing(connection: AsyncConnection, settlements: list[Settlement]) -> _Settled:
+def _standing(connection: Connection, settlements: list[Settlement]) -> _Settled:
     settled: _Settled = {}
     if settlements:
-        held = await spooled.leased_copies(connection, [one.copy_id for one in settlements])
+        held = spooled.leased_copies(connection, [one.copy_id for one in settlements])
         for one in settlements:
             copy = held.get(one.copy_id)
             if copy is not None and copy.lease == one.lease:
@@ -111,23 +109,23 @@ async def _standing(connection: AsyncConnection, settlements: list[Settlement]) 
     return settled
 
 
-async def _insert(connection: AsyncConnection, sends: list[tuple[Stored, bytes]]) -> None:
+def _insert(connection: Connection, sends: list[tuple[Stored, bytes]]) -> None:
     if not sends:
         return
     copies = [(stored, copy) for stored, _ in sends for copy in stored.copies]
-    await spooled.insert_sends(
+    spooled.insert_sends(
         connection,
         [_send_row(stored, packed) for stored, packed in sends],
         [_copy_row(stored, copy) for stored, copy in copies],
         [row for _, copy in copies for row in _recipient_rows(copy)],
     )
-    await owe_facts(connection, [stored.fact for stored, _ in sends])
+    owe_facts(connection, [stored.fact for stored, _ in sends])
 
 
-async def _write_outcomes(connection: AsyncConnection, settled: _Settled) -> None:
+def _write_outcomes(connection: Connection, settled: _Settled) -> None:
     if not settled:
         return
-    pending = await spooled.pending_recipients(connection, list(settled))
+    pending = spooled.pending_recipients(connection, list(settled))
     answers: list[spooled.Answer] = []
     retries: list[spooled.Retry] = []
     finished: list[spooled.LeasedCopy] = []
@@ -143,13 +141,13 @@ async def _write_outcomes(connection: AsyncConnection, settled: _Settled) -> Non
             )
         else:
             finished.append(copy)
-    await spooled.write_answers(connection, answers)
-    await spooled.schedule_retries(connection, retries)
-    await spooled.capture_copies(
+    spooled.write_answers(connection, answers)
+    spooled.schedule_retries(connection, retries)
+    spooled.capture_copies(
         connection, [_captured(*one) for one in settled.values() if one[0].captured is not None]
     )
-    await spooled.delete_finished(connection, finished)
-    await owe_facts(connection, facts)
+    spooled.delete_finished(connection, finished)
+    owe_facts(connection, facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from ledger import spooled
@@ -45,8 +46,6 @@ class Spool:
         self._store = store
         self.wake = asyncio.Event()
         """Set when something was stored or is to be tried again; dispatch clears it."""
-        self.owed = asyncio.Event()
-        """Set when the ledger is owed facts; the forwarder clears it."""
         self.owed = asyncio.Event()
         """Set when the ledger is owed facts; the forwarder clears it."""
         self._jobs: list[Job] = []
@@ -135,10 +134,15 @@ class Spool:
 
     async def _commit(self, jobs: list[Job]) -> None:
         applied = False
+
+        def apply(connection: Connection) -> list[Any]:
+            nonlocal applied
+            answers = write_batch(connection, jobs)
+            applied = True
+            return answers
+
         try:
-            async with self._store.write() as connection:
-                answers = await write_batch(connection, jobs)
-                applied = True
+            answers = await self._store.transact(apply)
         except Exception as error:  # noqa: BLE001 - whatever it is, each caller must hear of it
             if applied or _is_lost(error):
                 await self._fail(jobs, error)
@@ -167,8 +171,6 @@ class Spool:
             self.owed.set()
         if job.sends or (isinstance(job.step, Settlement) and job.step.due_at is not None):
             self.wake.set()
-        if isinstance(job.step, Stored | Settlement):
-            self.owed.set()
 
     async def _templates_of(self, due: Sequence[spooled.DueCopy]) -> dict[str, Template]:
         wanted = {copy.send_id for copy in due}

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import Connection, delete
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,7 +24,8 @@ from ledger.ident import new_ident
 from ledger.migrate import open_store
 from ledger.mode import TrackingMode
 from ledger.outbox import delete_owed, read_owed
-from ledger.spooled import captured_copy, list_captured, list_queue
+from ledger.queue import list_queue
+from ledger.spooled import captured_copy, list_captured
 from relay import spool as spool_module
 from relay.mail import Client, Copy, Envelope, Recipient, RecipientType, Submission
 from relay.promise import Claim, CopyIdTaken, Settlement, SpoolError, Stored
@@ -376,23 +378,26 @@ class Watched:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
         self.commits = 0
-        self.gate = asyncio.Event()
+        self.gate = threading.Event()
         self.gate.set()
         self.at_commit: list[Exception] = []
         self.at_write: list[Exception] = []
-        self._write = store.write
-        monkeypatch.setattr(store, "write", self.write)
+        self._transact = store.transact
+        monkeypatch.setattr(store, "transact", self.transact)
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._write() as connection:
+    async def transact(self, work: Callable[[Connection], object]) -> object:
+        def watched(connection: Connection) -> object:
             if self.at_write:
                 raise self.at_write.pop(0)
-            yield connection
-            await self.gate.wait()
+            result = work(connection)
+            assert self.gate.wait(timeout=5)
             if self.at_commit:
                 raise self.at_commit.pop(0)
+            return result
+
+        result = await self._transact(watched)
         self.commits += 1
+        return result
 
 
 @pytest.fixture
@@ -475,13 +480,14 @@ async def test_a_fault_of_the_disk_fails_all_and_accepts_nothing(
 async def test_after_a_fault_the_next_write_opens_another_connection(
     spool: Spool, store: Store, watched: Watched
 ) -> None:
-    async with store.write() as connection:
-        before = (await connection.get_raw_connection()).driver_connection
+    def driver_connection(connection: Connection) -> object:
+        return connection.connection.driver_connection
+
+    before = await store.transact(driver_connection)
     watched.at_commit.append(OSError(5, "Input/output error"))
     with pytest.raises(SpoolError, match="Input/output error"):
         await spool.store(stored())
-    async with store.write() as connection:
-        assert (await connection.get_raw_connection()).driver_connection is not before
+    assert await store.transact(driver_connection) is not before
 
 
 async def test_a_settlement_that_failed_can_be_made_again(spool: Spool, watched: Watched) -> None:
