@@ -207,8 +207,10 @@ def test_only_ascii_travels_without_smtputf8() -> None:
 
 
 def test_folding_is_its_own_for_every_character() -> None:
-    for number in [*range(0x80, 0xD800), *range(0xE000, 0x20000)]:
-        key = Address(chr(number), "example.com").key
+    cased = [char for char in map(chr, range(0x80, 0x20000)) if char.casefold() != char]
+    assert len(cased) > 1000
+    for char in cased:
+        key = Address(char, "example.com").key
         assert _key_of_key(key) == key
 
 

@@ -17,8 +17,10 @@ from ledger.token import (
     TokenKey,
     claimed_slot,
     claims_https,
+    plan_tokens,
     read_token,
     write_token,
+    write_tokens,
 )
 
 KEY = TokenKey(7, bytes(range(32)))
@@ -71,6 +73,18 @@ def test_law_only_what_write_token_returned_for_the_same_kind_key_and_destinatio
     char = data.draw(st.sampled_from(b"AZaz09_-+/=\n").filter(lambda char: char != text[place]))
     forged = text[:place] + bytes([char]) + text[place + 1 :]
     assert read_token(KEYS, token.kind, forged, destination) is None
+
+
+@given(st.lists(st.tuples(TOKENS, DESTINATIONS), max_size=5), st.integers(0, MAX_COPY_ID))
+def test_law_written_at_once_they_are_what_write_token_returns_for_each(
+    wanted: list[tuple[Token, bytes]], copy_id: int
+) -> None:
+    plan = plan_tokens([token for token, _ in wanted], [place for _, place in wanted])
+    one_by_one = [
+        write_token(KEY, replace(token, key_id=7, copy_id=copy_id), place)
+        for token, place in wanted
+    ]
+    assert write_tokens(KEY, copy_id, plan) == b"".join(one_by_one)
 
 
 @given(TOKENS, DESTINATIONS)
