@@ -67,13 +67,13 @@ def attribute_hits(
     tales = {copy_id: _Tale(story) for copy_id, story in stories.items()}
     for hit in waiting:
         tale = tales[hit.copy_id]
-        match kept_of(hit):
-            case Judged() as judged:
-                _settle_judged(settlement, hit, judged, tale, anonymity)
-            case Seen() as seen:
-                _settle_seen(settlement, hit, seen, tale)
-            case unknown:
-                assert_never(unknown)
+        match kept := kept_of(hit):
+            case Judged():
+                _settle_judged(settlement, hit, kept, tale, anonymity)
+            case Seen():
+                _settle_seen(settlement, hit, kept, tale)
+            case _:
+                assert_never(kept)
     return settlement
 
 

@@ -102,6 +102,27 @@ async def test_a_forged_link_redirects_nowhere_and_is_not_stored(served: Any) ->
     assert await served.rows(schema.hits) == []
 
 
+async def test_where_the_link_is_known_a_forgery_leads_to_it_or_nowhere(served: Any) -> None:
+    url = "https://example.net/a"
+    await served.send(7, links={1: url, 2: "https://example.org/"})
+    cases = broken_links(served.link(7, 1, url), served.link(7, 2, "https://example.org/"))
+    led = {
+        name: (await served.ask(target)).headers.get("location") for name, target in cases.items()
+    }
+    assert {name for name, location in led.items() if location == url} == {
+        "another host",
+        "another user",
+        "backslashes",
+        "scheme-relative",
+        "javascript",
+        "from the query",
+        "in the host",
+        "nothing more",
+    }
+    assert led["token of another link"] == "https://example.org/"
+    assert set(led.values()) == {None, url, "https://example.org/"}
+
+
 async def test_an_altered_destination_is_answered_with_the_stored_link(served: Any) -> None:
     await served.send(7, links={1: "https://example.net/a?q=1#top", 2: "http://example.org/"})
     altered = served.link(7, 1, "https://example.net/a?q=1") + "%27"

@@ -35,8 +35,17 @@ async def test_reloading_a_mail_is_one_event_with_repeats(served: Any) -> None:
     assert event.repeats == 2
 
 
+async def said_in_log(capfd: pytest.CaptureFixture[str], words: str) -> None:
+    """Return when the log has these words."""
+    log = ""
+    async with asyncio.timeout(5):
+        while words not in log:
+            await asyncio.sleep(0.01)
+            log += "".join(capfd.readouterr())
+
+
 async def test_while_the_ledger_is_locked_hits_are_answered_and_told_afterwards(
-    house: Any, serve: Any
+    house: Any, serve: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     await house.send(7, links={1: "https://example.net/"})
     other = sqlite3.connect(sqlite_file(house.settings.database.url), isolation_level=None)
@@ -45,6 +54,7 @@ async def test_while_the_ledger_is_locked_hits_are_answered_and_told_afterwards(
         async with asyncio.timeout(2):
             assert (await house.ask(house.pixel(7))).status == 200
             assert (await house.ask(house.link(7, 1, "https://example.net/"))).status == 302
+        await said_in_log(capfd, "hits.unjudged")
         assert await house.events() == ()
         other.execute("ROLLBACK")
         other.close()
@@ -63,11 +73,7 @@ async def test_a_fault_in_judging_is_logged_and_the_next_round_goes_on(
         broken.setattr("collector.attribute.kept_of", lambda _hit: 1 / 0)
         async with serve(house):
             await house.ask(house.pixel(7))
-            async with asyncio.timeout(5):
-                log = ""
-                while "hits.unjudged" not in log:
-                    await asyncio.sleep(0.01)
-                    log += "".join(capfd.readouterr())
+            await said_in_log(capfd, "hits.unjudged")
     assert await house.events() == ()
     async with serve(house):
         assert len(await house.events_when(1)) == 1
