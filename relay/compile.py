@@ -12,14 +12,15 @@ from itertools import pairwise
 from ledger.token import MAX_SLOT, TOKEN_CHARACTERS
 from relay.link import LinkRules, make_link_rules
 from relay.mail import Entity, Submission
-from relay.mime.encoding import decode_body
+from relay.mark import apply_edits
+from relay.mime.encoding import Decoded, decode_body
 from relay.mime.entity import leaves, parse_entity, walk_entities
 from relay.mime.header import Header, read_header
 from relay.outgoing import Outgoing, double_dots, lay_out, make_outgoing
-from relay.part import HtmlPart, check_part, expected_text, fit_lines, place_pixel, read_part
+from relay.part import HtmlPart, place_pixel, read_part, settle_part
 from relay.policy import Policy
 from relay.shown import ShownPart, list_shown
-from relay.template import Layout, LeftLink, Link, PartNote, Segment, Slot, Span, Template
+from relay.template import Edit, Layout, LeftLink, Link, PartNote, Segment, Slot, Span, Template
 from relay.trace import received_field
 from relay.verdict import Accept, Clicks, PassReason, PassThrough
 
@@ -93,20 +94,16 @@ def _instrument(original: Template, entity: Entity, wish: _Wish) -> Template:
     read = _read_parts(shown, wish)
     if sum(len(part.marks.links) for part in read.parts.values()) > MAX_SLOT:
         return _left_alone(original, entity, PassThrough(PassReason.TOO_MANY_LINKS))
-    _place_one_pixel(shown, read, wish)
+    _lay_parts(shown, read, wish)
     parts = tuple(read.parts.values())
     layouts = tuple(_layouts(parts, wish))
-    for layout in layouts:
-        _check_layout(original, layout, parts, wish.outgoing)
-    html = any(part.passed is None for part in shown)
-    why = PassReason.NOTHING_TO_TRACK if html else PassReason.NO_HTML
     return replace(
         original,
         layouts=layouts,
         links=tuple(_links(parts)) if wish.clicks else (),
         left=tuple(_left_links(parts, clicks=wish.clicks)),
         parts=tuple(_note(part, read, clicks=wish.clicks) for part in shown),
-        passed=None if layouts else PassThrough(why),
+        passed=None if layouts else _why_nothing(shown, read),
     )
 
 
@@ -121,84 +118,86 @@ def _read_parts(shown: Sequence[ShownPart], wish: _Wish) -> _Read:
             read.passed[part.entity.path] = found
             continue
         number += len(found.marks.links)
-        read.parts[part.entity.path] = fit_lines(found)
+        read.parts[part.entity.path] = found
     return read
 
 
-def _place_one_pixel(shown: Sequence[ShownPart], read: _Read, wish: _Wish) -> None:
-    """Give the last part that is displayed and has a place the pixel, and check the others."""
+def _lay_parts(shown: Sequence[ShownPart], read: _Read, wish: _Wish) -> None:
+    """Lay out each part, the pixel in the last that is displayed and has a place for it."""
+    at_top = wish.rules.policy.pixel_at_top
     seeking = wish.opens
     for part in reversed(shown):
         path = part.entity.path
         found = read.parts.get(path)
         if found is None:
             continue
+        laid: HtmlPart | PassThrough | None = None
         if seeking and part.displayed:
-            at_top = wish.rules.policy.pixel_at_top
-            placed = place_pixel(found, clicks=wish.clicks, at_top=at_top)
-            if isinstance(placed, HtmlPart):
-                read.parts[path] = placed
-                seeking = False
-                continue
-            read.passed[path] = placed
-        refused = check_part(found, clicks=wish.clicks)
-        if refused is not None:
-            read.passed[path] = refused
+            laid = place_pixel(found, clicks=wish.clicks, at_top=at_top)
+            seeking = isinstance(laid, PassThrough)
+        if not isinstance(laid, HtmlPart):
+            laid = settle_part(found, clicks=wish.clicks)
+        if isinstance(laid, HtmlPart):
+            read.parts[path] = laid
+        else:
+            read.passed[path] = laid
             del read.parts[path]
+    if seeking and read.parts:
+        last = next(reversed(read.parts))
+        read.passed.setdefault(last, PassThrough(PassReason.NO_PLACE_FOR_PIXEL))
 
 
 def _layouts(parts: Sequence[HtmlPart], wish: _Wish) -> Iterator[Layout]:
     for opens, clicks in wish.wanted:
-        segments = _raw_segments(parts, len(wish.outgoing.raw), opens=opens, clicks=clicks.html)
+        edits = [part.edits(opens=opens, clicks=clicks.html) for part in parts]
+        segments = _raw_segments(parts, edits, len(wish.outgoing.raw))
         if any(isinstance(segment, Slot) for segment in segments):
-            yield Layout(opens, clicks, lay_out(wish.outgoing, segments))
+            layout = Layout(opens, clicks, lay_out(wish.outgoing, segments))
+            raw = Layout(opens, clicks, segments).fill(wish.outgoing.raw, _BLANK)
+            _check_layout(layout, raw, wish.outgoing)
+            _check_parts(raw, parts, edits)
+            yield layout
 
 
-def _raw_segments(
-    parts: Sequence[HtmlPart], size: int, *, opens: bool, clicks: bool
-) -> tuple[Segment, ...]:
-    """Return the whole message for a treatment, spans over the submission."""
+_Edits = Sequence[tuple[Edit, ...]]
+"""Of each part."""
+
+
+def _raw_segments(parts: Sequence[HtmlPart], edits: _Edits, size: int) -> tuple[Segment, ...]:
+    """Return the whole message with edits made, spans over the submission."""
     segments: list[Segment] = []
     position = 0
-    for part in parts:
+    for part, of_part in zip(parts, edits, strict=True):
         segments.append(Span(position, part.entity.body))
-        segments += part.segments(opens=opens, clicks=clicks)
+        segments += part.segments(of_part)
         position = part.entity.end
     return (*segments, Span(position, size))
 
 
-def _check_layout(
-    original: Template, layout: Layout, parts: Sequence[HtmlPart], outgoing: Outgoing
-) -> None:
-    """Raise SelfCheckError unless a layout is the original, but for the marks of its parts."""
-    spans = [segment for segment in layout.segments if isinstance(segment, Span)]
-    places = [0, *(place for span in spans for place in (span.start, span.end))]
-    if any(after < before for before, after in pairwise((*places, len(original.original)))):
+def _check_layout(layout: Layout, raw: bytes, outgoing: Outgoing) -> None:
+    """Raise SelfCheckError unless a layout is `raw` on the wire, its spans in order."""
+    places = [0]
+    for segment in layout.segments:
+        if isinstance(segment, Span):
+            places += (segment.start, segment.end)
+    if any(after < before for before, after in pairwise((*places, len(outgoing.wire)))):
         msg = "spans are out of order"
         raise SelfCheckError(msg)
-    clicks = layout.clicks.html
-    segments = _raw_segments(parts, len(outgoing.raw), opens=layout.opens, clicks=clicks)
-    raw = Layout(layout.opens, layout.clicks, segments).fill(outgoing.raw, _BLANK)
     wire = outgoing.header + double_dots(raw[outgoing.body :], line_start=True)
-    if layout.fill(original.original, _BLANK) != wire:
+    if layout.fill(outgoing.wire, _BLANK) != wire or not wire.endswith(b"\r\n"):
         msg = "on the wire it is not what was spliced"
         raise SelfCheckError(msg)
-    _check_parts(outgoing.raw, raw, parts, opens=layout.opens, clicks=clicks)
 
 
-def _check_parts(
-    before: bytes, after: bytes, parts: Sequence[HtmlPart], *, opens: bool, clicks: bool
-) -> None:
-    entities = {entity.path: entity for entity in walk_entities(parse_entity(after))}
-    shape = [(entity.path, entity.media_type) for entity in entities.values()]
-    wanted = [(entity.path, entity.media_type) for entity in walk_entities(parse_entity(before))]
-    if shape != wanted:
-        msg = "it has other parts"
-        raise SelfCheckError(msg)
-    for part in parts:
-        decoded = decode_body(after, entities[part.entity.path])
-        wanted_text = expected_text(part, opens=opens, clicks=clicks)
-        if isinstance(decoded, PassThrough) or decoded.text != wanted_text:
+def _check_parts(raw: bytes, parts: Sequence[HtmlPart], edits: _Edits) -> None:
+    """Raise SelfCheckError unless each part of the message `raw` decodes to its text edited."""
+    entities = {entity.path: entity for entity in walk_entities(parse_entity(raw))}
+    for part, of_part in zip(parts, edits, strict=True):
+        entity = entities.get(part.entity.path)
+        decoded = decode_body(raw, entity) if entity else None
+        if not isinstance(decoded, Decoded) or decoded.text != apply_edits(
+            part.decoded.text, of_part
+        ):
             msg = f"part {part.entity.path} does not decode to what was meant"
             raise SelfCheckError(msg)
 
@@ -235,6 +234,15 @@ def _note(part: ShownPart, read: _Read, *, clicks: bool) -> PartNote:
         return PartNote(entity.path, entity.media_type, None)
     passed = read.passed.get(entity.path, PassThrough(PassReason.NOTHING_TO_TRACK))
     return PartNote(entity.path, entity.media_type, passed)
+
+
+def _why_nothing(shown: Sequence[ShownPart], read: _Read) -> PassThrough:
+    """Return the reason of the part that is displayed, where there is one."""
+    html = [part for part in shown if part.passed is None]
+    displayed = [read.passed.get(part.entity.path) for part in html if part.displayed]
+    reasons = [passed for passed in displayed if passed is not None]
+    nothing = PassReason.NOTHING_TO_TRACK if html else PassReason.NO_HTML
+    return reasons[-1] if reasons else PassThrough(nothing)
 
 
 def _left_alone(original: Template, entity: Entity, passed: PassThrough) -> Template:

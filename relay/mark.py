@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -26,6 +26,7 @@ from relay.mime.html import (
     TokenKind,
     find_attribute,
     make_attribute_search,
+    make_pace,
     read_attributes,
     scan_tokens,
 )
@@ -40,6 +41,7 @@ PIXEL_NUMBER = 0
 _TOKEN = b"A" * TOKEN_CHARACTERS
 _MAX_INNER = 16_384
 """Bytes of a link's content that are looked at for its text."""
+_LINKS_AND_IMAGES = make_pace(frozenset((b"a", b"area", b"img")))
 _ALT = make_attribute_search(b"alt")
 _HREF_IN_COMMENT = re.compile(rb"[\t\n\r ]href[\t\n\r ]*=[\t\n\r ]*[\"']?([^\"'\t\n\r >]+)")
 _SPACES = re.compile(r"[ \t\n\r\f]+")
@@ -51,15 +53,16 @@ _UTF8 = ("utf-8", "utf8")
 
 @dataclass(frozen=True, slots=True)
 class FoundLink:
-    """A link that may be tracked; its href is `text[start:end]` of the decoded body."""
+    """A link that may be tracked; its href begins at `start` of the decoded body."""
 
     number: int
     start: int
-    end: int
     target: Target
     text: str
-    untracked: str | None
-    """What takes its place where links are not tracked: where a stale link of ours led."""
+    tracked: Edit
+    """What takes the place of its href."""
+    untracked: Edit | None
+    """The same where links are not tracked: where a stale link of ours led."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ def find_marks(
     entity: Entity, decoded: Decoded, rules: LinkRules, first_number: int
 ) -> Marks | PassThrough:
     """Return the links and stale marks of a part; links in order, from `first_number` on."""
+    if not decoded.mask.strip():
+        return PassThrough(PassReason.NOTHING_TO_TRACK, "there is no text")
     outline = outline_html(decoded.mask)
     if isinstance(outline, Ambiguous):
         return PassThrough(PassReason.AMBIGUOUS_HTML, outline.why)
@@ -91,31 +96,12 @@ def find_marks(
     return Marks(outline, tuple(reading.links), tuple(reading.left), tuple(reading.stale))
 
 
-def link_edits(links: Iterable[FoundLink], base: str, *, tracked: bool) -> Iterator[Edit]:
-    """Yield the edits that track links, or that leave a stale link of ours untracked."""
-    prefix = escape_value(f"{base}c/")
-    for link in links:
-        if tracked:
-            target = link.target
-            rest = escape_value(f"/{target.destination.decode('ascii')}{target.fragment}")
-            pieces = (prefix, Blank(SlotKind.LINK, link.number), rest)
-            yield Edit(link.start, link.end, pieces)
-        elif link.untracked is not None:
-            yield Edit(link.start, link.end, (escape_value(link.untracked),))
-
-
-def pixel_edit(place: int, base: str) -> Edit:
-    """Return the edit that puts the pixel in."""
+def pixel_edit(place: int, base: str, line_end: bytes = b"") -> Edit:
+    """Return the edit that puts the pixel in, with `line_end` after it."""
     # Not disguised: hidden images are what spam filters look for, and Gmail's guidelines forbid.
-    return Edit(
-        place,
-        place,
-        (
-            b'<img src="' + escape_value(f"{base}o/"),
-            Blank(SlotKind.PIXEL, PIXEL_NUMBER),
-            b'.gif" width="1" height="1" alt="">',
-        ),
-    )
+    before = b'<img src="' + escape_value(f"{base}o/")
+    after = b'.gif" width="1" height="1" alt="">' + line_end
+    return Edit(place, place, (before, Blank(SlotKind.PIXEL, PIXEL_NUMBER), after))
 
 
 def pixel_places(outline: Outline, size: int, *, at_top: bool) -> tuple[int, ...]:
@@ -134,7 +120,7 @@ def escape_value(text: str) -> bytes:
 
     Law: decode_attribute gives the text back, and no byte of it ends a value or is not ASCII.
     """
-    escaped = _UNSAFE.sub(_numeric, text)
+    escaped = _UNSAFE.sub(_numeric, text) if _UNSAFE.search(text) else text
     return escaped.encode("ascii", "xmlcharrefreplace")
 
 
@@ -161,39 +147,26 @@ def growth(edit: Edit) -> int:
 
 
 def edits_hold(mask: bytes, outline: Outline, edits: Sequence[Edit], pixel: int | None) -> bool:
-    """Tell whether all that is edited is read as meant: every link where it was, the pixel live.
+    """Tell whether what is edited is read as meant: each link as far as it went, the pixel a tag.
 
     `pixel` is the place of the pixel among the edits.
     """
-    edited = outline_html(apply_edits(mask, edits))
-    if isinstance(edited, Ambiguous):
-        return False
     ends = [edit.end for edit in edits]
     grown = (0, *accumulate(map(growth, edits)))
 
     def moved(offset: int) -> int:
         return offset + grown[bisect_right(ends, offset)]
 
-    if edited.end != moved(outline.end) or len(edited.links) != len(outline.links):
-        return False
-    pixel_at = None if pixel is None else moved(pixel) - _own_growth(edits, pixel)
-    return _same_links(outline, edited, moved) and (
-        pixel_at is None
-        or any(image.tag.start == pixel_at and not image.inert for image in edited.images)
-    )
-
-
-def _own_growth(edits: Sequence[Edit], place: int) -> int:
-    return sum(growth(edit) for edit in edits if edit.start == edit.end == place)
-
-
-def _same_links(before: Outline, after: Outline, moved: Callable[[int], int]) -> bool:
-    return all(
-        new.tag.start == moved(old.tag.start)
-        and new.target.start == moved(old.target.start)
-        and new.inert == old.inert
-        for old, new in zip(before.links, after.links, strict=True)
-    )
+    wanted = {(moved(link.tag.start), moved(link.tag.end - 1) + 1) for link in outline.links}
+    found = {
+        (token.start, token.end)
+        for token in scan_tokens(apply_edits(mask, edits), pace=_LINKS_AND_IMAGES)
+        if token.kind is TokenKind.START
+    }
+    if pixel is None:
+        return wanted <= found
+    index = next(number for number, edit in enumerate(edits) if edit.start == edit.end == pixel)
+    return wanted <= found and pixel + grown[index] in {start for start, _ in found}
 
 
 class _Reading:
@@ -204,6 +177,7 @@ class _Reading:
         self.utf8 = entity.charset in _UTF8
         self.decoded = decoded
         self.rules = rules
+        self.prefix = escape_value(f"{rules.base}c/")
         self.links: list[FoundLink] = []
         self.left: list[LeftLink] = []
         self.stale: list[Edit] = []
@@ -215,12 +189,15 @@ class _Reading:
         shown = self._shown_text(element)
         unwrapped = None if element.inert else unwrap_own(href, self.rules)
         judged = self._judge(element, href if unwrapped is None else unwrapped, shown)
+        plain = None if unwrapped is None else Edit(start, end, (escape_value(unwrapped),))
         if isinstance(judged, Target):
-            text = shown or self._alt(element)
-            self.links.append(FoundLink(number, start, end, judged, text[:MAX_TEXT], unwrapped))
+            text = (shown or self._alt(element))[:MAX_TEXT]
+            blank = Blank(SlotKind.LINK, number)
+            tracked = Edit(start, end, (self.prefix, blank, self._after_token(judged)))
+            self.links.append(FoundLink(number, start, judged, text, tracked, plain))
             return True
-        if unwrapped is not None:
-            self.stale.append(Edit(start, end, (escape_value(unwrapped),)))
+        if plain is not None:
+            self.stale.append(plain)
         self._leave(unwrapped or href, shown or self._alt(element), judged)
         return False
 
@@ -244,6 +221,10 @@ class _Reading:
         if element.quoted and isinstance(judged, Target):
             return PassThrough(PassReason.QUOTED_HISTORY)
         return judged
+
+    @staticmethod
+    def _after_token(target: Target) -> bytes:
+        return escape_value(f"/{target.destination.decode('ascii')}{target.fragment}")
 
     def _leave(self, url: str, text: str, passed: PassThrough) -> None:
         shortened = url[: self.rules.policy.max_url_length]

@@ -1,21 +1,19 @@
-"""One HTML part on its way into the layouts: its links numbered, its pixel placed."""
+"""One HTML part on its way into the layouts: its marks laid out, its pixel placed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from relay.link import LinkRules
 from relay.mail import Entity
-from relay.mark import (
-    Marks,
-    apply_edits,
-    edits_hold,
-    find_marks,
-    growth,
-    link_edits,
-    pixel_edit,
-    pixel_places,
+from relay.mark import Marks, edits_hold, find_marks, growth, pixel_edit, pixel_places
+from relay.mime.encoding import (
+    Decoded,
+    Spliced,
+    TransferEncoding,
+    decode_body,
+    splice_body,
+    too_long,
 )
-from relay.mime.encoding import Decoded, decode_body, splice_body, too_long
 from relay.template import Edit, LeftLink, Segment
 from relay.verdict import PassReason, PassThrough
 
@@ -31,31 +29,45 @@ class HtmlPart:
     """Ours, serialised, with a final slash."""
     pixel: int | None = None
     """Its place in the decoded text."""
+    laid: tuple[Edit, ...] = field(default=(), repr=False)
+    """The edits that `segments_laid` has."""
+    segments_laid: tuple[Segment, ...] = field(default=(), repr=False)
 
     def edits(self, *, opens: bool, clicks: bool) -> tuple[Edit, ...]:
         """Return what is replaced, put in and taken out for one treatment, in order."""
-        edits = [
-            *self.marks.stale,
-            *link_edits(self.marks.links, self.base, tracked=clicks),
-        ]
+        marks = self.marks
+        edits = list(marks.stale)
+        if clicks:
+            edits += [link.tracked for link in marks.links]
+        else:
+            edits += [link.untracked for link in marks.links if link.untracked is not None]
         if opens and self.pixel is not None:
-            edits.append(pixel_edit(self.pixel, self.base))
-        return tuple(sorted(edits, key=lambda edit: (edit.start, edit.end)))
+            edits.append(pixel_edit(self.pixel, self.base, self._line_end()))
+        return tuple(sorted(edits, key=_place))
 
-    def segments(self, *, opens: bool, clicks: bool) -> tuple[Segment, ...]:
-        """Return the body of the part for one treatment, spans over the submission."""
-        spliced = splice_body(self.decoded, self.edits(opens=opens, clicks=clicks))
-        assert not isinstance(spliced, PassThrough), spliced  # check_part has seen to it
+    def segments(self, edits: tuple[Edit, ...]) -> tuple[Segment, ...]:
+        """Return the body of the part with edits of `edits`, spans over the submission."""
+        if edits == self.laid:
+            return self.segments_laid
+        spliced = splice_body(self.decoded, edits)
+        assert isinstance(spliced, Spliced), spliced  # more edits have been laid out
         return spliced.segments
+
+    def _line_end(self) -> bytes:
+        """Return what must follow a pixel: a line end, where it is the last of the message."""
+        decoded = self.decoded
+        last = self.pixel == len(decoded.text) and decoded.end == len(decoded.raw)
+        return b"\r\n" if last and decoded.encoding is not TransferEncoding.BASE64 else b""
+
+
+def _place(edit: Edit) -> tuple[int, int]:
+    return edit.start, edit.end
 
 
 def read_part(
     raw: bytes, entity: Entity, rules: LinkRules, first_number: int
 ) -> HtmlPart | PassThrough:
-    """Return a part with all its links tracked and no pixel; why not, where it must be left alone.
-
-    Links whose lines would grow too long are left alone.
-    """
+    """Return a part with its links numbered from `first_number` on; or why it is left alone."""
     decoded = decode_body(raw, entity)
     if isinstance(decoded, PassThrough):
         return decoded
@@ -65,51 +77,71 @@ def read_part(
     return HtmlPart(entity, decoded, marks, rules.base)
 
 
-def fit_lines(part: HtmlPart) -> HtmlPart:
-    """Return the part without the links whose marks would make a line too long (RFC 5322 2.1.1)."""
-    edits = part.edits(opens=False, clicks=True)
-    starts = {edits[number].start for number in too_long(part.decoded, edits)}
-    if not starts:
-        return part
-    passed = PassThrough(PassReason.LINE_TOO_LONG)
-    left = tuple(
-        LeftLink(part.entity.path, link.target.url, link.text, passed)
-        for link in part.marks.links
-        if link.start in starts
-    )
-    links = tuple(link for link in part.marks.links if link.start not in starts)
-    stale = tuple(edit for edit in part.marks.stale if edit.start not in starts)
-    return replace(
-        part, marks=replace(part.marks, links=links, stale=stale, left=(*part.marks.left, *left))
-    )
+def settle_part(part: HtmlPart, *, clicks: bool) -> HtmlPart | PassThrough:
+    """Return the part laid out without a pixel; why not, where its marks would not be read so.
 
-
-def check_part(part: HtmlPart, *, clicks: bool) -> PassThrough | None:
-    """Return why the part can not carry its marks after all, or None."""
-    return _check(part, part.edits(opens=False, clicks=clicks), None)
+    Links whose lines would grow too long are left alone.
+    """
+    settled = _lay(part, clicks=clicks)
+    if isinstance(settled, PassThrough) and settled.reason is PassReason.LINE_TOO_LONG:
+        settled = _lay(_without_long_lines(part, clicks=clicks), clicks=clicks)
+    return settled
 
 
 def place_pixel(part: HtmlPart, *, clicks: bool, at_top: bool) -> HtmlPart | PassThrough:
-    """Return the part with its pixel in the best place in which it is live."""
+    """Return the part laid out with its pixel in the best place in which it is live.
+
+    Links whose lines would grow too long are left alone.
+    """
     others = part.edits(opens=False, clicks=clicks)
     size = len(part.decoded.text) + sum(map(growth, others))
-    for place in pixel_places(part.marks.outline, size, at_top=at_top):
-        placed = replace(part, pixel=place)
-        edits = placed.edits(opens=True, clicks=clicks)
-        if not too_long(part.decoded, edits) and _check(part, edits, place) is None:
+    places = pixel_places(part.marks.outline, size, at_top=at_top)
+    fitted = part
+    for place in places:
+        placed = _lay(replace(fitted, pixel=place), clicks=clicks)
+        too_long_line = isinstance(placed, PassThrough) and (
+            placed.reason is PassReason.LINE_TOO_LONG
+        )
+        if too_long_line and fitted is part:
+            fitted = _without_long_lines(part, clicks=clicks)
+            placed = _lay(replace(fitted, pixel=place), clicks=clicks)
+        if isinstance(placed, HtmlPart):
             return placed
     return PassThrough(PassReason.NO_PLACE_FOR_PIXEL)
 
 
-def _check(part: HtmlPart, edits: Sequence[Edit], pixel: int | None) -> PassThrough | None:
+def _lay(part: HtmlPart, *, clicks: bool) -> HtmlPart | PassThrough:
+    """Return the part with all its marks laid out, if they are read as they are meant."""
+    edits = part.edits(opens=True, clicks=clicks)
     spliced = splice_body(part.decoded, edits)
     if isinstance(spliced, PassThrough):
         return spliced
-    if edits_hold(part.decoded.mask, part.marks.outline, edits, pixel):
-        return None
-    return PassThrough(PassReason.AMBIGUOUS_HTML, "marks would be read otherwise than meant")
+    if not edits_hold(part.decoded.mask, part.marks.outline, edits, part.pixel):
+        return PassThrough(PassReason.AMBIGUOUS_HTML, "marks would be read otherwise than meant")
+    return replace(part, laid=edits, segments_laid=spliced.segments)
 
 
-def expected_text(part: HtmlPart, *, opens: bool, clicks: bool) -> bytes:
-    """Return the decoded text of the part for one treatment, with blank tokens."""
-    return apply_edits(part.decoded.text, part.edits(opens=opens, clicks=clicks))
+def _without_long_lines(part: HtmlPart, *, clicks: bool) -> HtmlPart:
+    """Return the part without the marks that would make a line too long (RFC 5322 2.1.1)."""
+    edits = replace(part, pixel=None).edits(opens=False, clicks=clicks)
+    starts = {edits[number].start for number in too_long(part.decoded, edits)}
+    marks = part.marks
+    left = _left(part, [link.start for link in marks.links if link.start in starts])
+    return replace(
+        part,
+        marks=replace(
+            marks,
+            links=tuple(link for link in marks.links if link.start not in starts),
+            stale=tuple(edit for edit in marks.stale if edit.start not in starts),
+            left=(*marks.left, *left),
+        ),
+    )
+
+
+def _left(part: HtmlPart, starts: Sequence[int]) -> tuple[LeftLink, ...]:
+    passed = PassThrough(PassReason.LINE_TOO_LONG)
+    return tuple(
+        LeftLink(part.entity.path, link.target.url, link.text, passed)
+        for link in part.marks.links
+        if link.start in starts
+    )

@@ -82,7 +82,7 @@ class Outline:
     body_end: int | None
     """Before the last `</body>`."""
     end: int
-    """The last place that is not within a tag, comment or text that never ends; white space aside."""
+    """The last place that is not within a tag, comment or text that never ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +145,6 @@ class _Walk:
         """Return what was found when the tokens have come to their end."""
         unclosed = (self.raw_text.start if self.raw_text else self.end, self.inert.outermost())
         end = min(self.end, *unclosed)
-        if end == len(self.mask):
-            # SMTP needs the line end that a message ends with.
-            end = len(self.mask.rstrip(b"\t\n\f\r "))
         self._close_link(end)
         top = _top(self.mask) if self.top is None else self.top
         return Outline(
