@@ -35,6 +35,9 @@ LEDGER_WAIT_MS = 20
 GATHER_S = 0.002
 """What comes within it shares a commit; a flush takes about as long."""
 
+SETTLE_S = 0.05
+"""What is recorded within it is judged together: judging one hit costs ten times one of many."""
+
 BREAK_S = 1.0
 """After a failure all hits go to the spill at once for so long."""
 
@@ -87,11 +90,12 @@ class Journal:
         self._recorded.set()
 
     async def wait_recorded(self, timeout_s: float) -> None:
-        """Return when hits have been recorded since the last time, or after the timeout."""
+        """Return soon after hits have been recorded since the last time, or after the timeout."""
         try:
             await asyncio.wait_for(self._recorded.wait(), timeout_s)
         except TimeoutError:
             return
+        await asyncio.sleep(SETTLE_S)
         self._recorded.clear()
 
     async def link_of(self, copy_id: int, slot: int) -> StoredLink | None:
