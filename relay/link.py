@@ -248,6 +248,9 @@ def _why_by_text(url: str, reference: Reference, rules: LinkRules) -> PassReason
 
 _AUTHORITY = re.compile(r"https?:[/\\]+[^/\\?#]*([/\\]?)", re.IGNORECASE)
 _BLANK_TOKEN = "A" * TOKEN_CHARACTERS
+# What is serialised has no dot segments but where the host is one, and a path keeps all that the
+# path and query of a URL keep: with a name for a host there is nothing to try.
+_STABLE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+[:/?]")
 
 
 def _target(href: str, url: str, reference: Reference, rules: LinkRules) -> Target | PassThrough:
@@ -261,7 +264,7 @@ def _target(href: str, url: str, reference: Reference, rules: LinkRules) -> Targ
         # URL Standard, query state: the bytes depend on the encoding of the document.
         return PassThrough(PassReason.URL_NOT_CANONICAL, "a query that is not UTF-8")
     ours = f"{rules.base}c/{_BLANK_TOKEN}/{rest}"
-    if _serialise(ours) != ours:
+    if not _STABLE.match(rest) and _serialise(ours) != ours:
         return PassThrough(PassReason.URL_NOT_CANONICAL, "it changes within a path")
     return Target(url, rest.encode("ascii"), scheme == "https", hash_sign + fragment)
 

@@ -18,7 +18,10 @@ def decode_attribute(text: str) -> str:
     Unlike in text, a name without its semicolon stays when `=` or a letter or digit follows:
     `&copy=2` is no copyright sign (HTML Standard 13.2.5.73).
     """
-    return _REFERENCE.sub(_in_attribute, text) if "&" in text else text
+    references = text.count("&")
+    if references == text.count("&amp;"):  # by far the most are these or none
+        return text.replace("&amp;", "&")
+    return _REFERENCE.sub(_in_attribute, text)
 
 
 def decode_text(text: str) -> str:
