@@ -133,10 +133,8 @@ class Journal:
         """
         if not self._spilled:
             return 0
-        async with self._spill.read() as connection:
-            found = await select_spilled(connection, CHUNK)
+        found = await self._look_into_spill()
         if not found:
-            self._spilled = False
             return 0
         async with self._hasty.write() as connection:
             await insert_hits(connection, found)
@@ -144,6 +142,17 @@ class Journal:
         async with self._spill.write() as connection:
             await delete_spilled(connection, [hit.hit_id for hit in found])
         return len(found)
+
+    async def _look_into_spill(self) -> tuple[RecordedHit, ...]:
+        self._spilled = False  # before the look: what is spilled meanwhile sets it again
+        found: tuple[RecordedHit, ...] | None = None
+        try:
+            async with self._spill.read() as connection:
+                found = await select_spilled(connection, CHUNK)
+        finally:
+            # None: it could not be looked at, so it is to be tried again.
+            self._spilled = self._spilled or found is None or bool(found)
+        return found
 
     async def _write(self, batch: list[RecordedHit]) -> bool:
         if monotonic() >= self._closed_until:

@@ -223,3 +223,35 @@ async def test_waiting_ends_with_a_recording_or_the_timeout(desk: Desk) -> None:
         await desk.journal.record(make_hit(1))
         async with asyncio.timeout(1):
             await desk.journal.wait_recorded(60)
+
+
+async def test_what_is_spilled_while_the_spill_is_looked_into_is_loaded_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = desk.spill.read
+
+    @asynccontextmanager
+    async def read_slowly() -> AsyncIterator[Any]:
+        async with read() as connection:
+            yield connection
+        monkeypatch.undo()
+        async with locked(desk.file):
+            await desk.journal.record(make_hit(1))
+
+    async with desk.running():
+        monkeypatch.setattr(desk.spill, "read", read_slowly)
+        assert await desk.journal.load_spill() == 0
+        assert await desk.journal.load_spill() == 1
+    assert await desk.counts() == (1, 0)
+
+
+async def test_a_spill_that_can_not_be_read_is_tried_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(desk.journal, "_spill", Store("sqlite+aiosqlite:////nowhere/spill.db"))
+        with pytest.raises(Exception, match="unable to open"):
+            await desk.journal.load_spill()
+    async with desk.running(), locked(desk.file):
+        await desk.journal.record(make_hit(1))
+    assert await desk.journal.load_spill() == 1
