@@ -297,6 +297,7 @@ def _tell(claim: Claim, settlement: Settlement, *, held: bool) -> None:
     names = {"copy_id": claim.copy.copy_id, "send_id": claim.copy.send_id}
     if not held:
         _log.warning("copy.lease_lost", **names)
+        return
     for kind, event in _EVENTS.items():
         some = [outcome for _, outcome in settlement.outcomes if isinstance(outcome, kind)]
         if some:

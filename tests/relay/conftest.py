@@ -70,6 +70,8 @@ class FakeUpstream:
     groups: list[int] = field(default_factory=list)
     """How many lines each read had in it."""
     taken: list[Taken] = field(default_factory=list)
+    received: list[bytes] = field(default_factory=list)
+    """Contents that came in whole, whatever was answered."""
     clear: bytes = b""
     """What came before TLS."""
     connections: int = 0
@@ -201,6 +203,7 @@ class _Session:
         raw = bytearray(b"\r\n")
         while not raw.endswith(b"\r\n.\r\n"):
             raw += await self.reader.readuntil(b"\r\n")
+        self.server.received.append(bytes(raw[2:-3]))
         said = await self.answer(".", "", b"250 2.0.0 taken\r\n")
         if said.startswith(b"250 "):
             self.server.taken.append(Taken(self.sender, tuple(self.recipients), bytes(raw[2:-3])))

@@ -1,10 +1,16 @@
+import asyncio
 import logging
+import socket
+import ssl
 from typing import Any
 
 import pytest
 
+from relay import connect
+from relay.connect import system_contexts
 from relay.deliver import Unreachable
 from relay.reply import Delivered, Reply
+from relay.upstream import Timeouts
 
 DROP = b"\0drop"
 CONTENT = b"Subject: hello\r\n\r\nHello\r\n"
@@ -181,3 +187,77 @@ async def test_a_password_is_in_no_reply_and_no_log(
     assert CANARY not in seen
     assert encoded not in seen
     assert isinstance(told, Unreachable) == echo
+
+
+async def test_the_authorities_of_this_machine_are_trusted_and_names_compared() -> None:
+    contexts = system_contexts()
+    assert contexts.verified.verify_mode is ssl.CERT_REQUIRED
+    assert contexts.verified.check_hostname
+    assert contexts.unverified.verify_mode is ssl.CERT_NONE
+
+
+async def test_a_delivery_cancelled_while_it_connects_leaves_nothing_open(
+    fake_upstream: Any, next_hop: Any, envelope: Any, monkeypatch: Any
+) -> None:
+    reached = asyncio.Event()
+
+    def hold(_line: str) -> bytes:
+        reached.set()
+        return b""
+
+    server = await fake_upstream(says={"EHLO": hold})
+    task = asyncio.create_task(next_hop(server).deliver_copy(envelope(), content))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    async def never(*_: Any) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    reached.clear()
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", never)
+    task = asyncio.create_task(next_hop(server).deliver_copy(envelope(), content))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_every_address_of_a_name_is_tried_and_a_silent_one_not_for_long(
+    fake_upstream: Any, next_hop: Any, envelope: Any, monkeypatch: Any
+) -> None:
+    loop, server = asyncio.get_running_loop(), await fake_upstream()
+    connect, tried = loop.sock_connect, []
+
+    async def first_silent(sock: Any, address: Any) -> None:
+        tried.append(address)
+        if len(tried) == 1:
+            await asyncio.Event().wait()
+        await connect(sock, address)
+
+    async def two(_host: str, port: int, **_: Any) -> Any:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))] * 2
+
+    monkeypatch.setattr(loop, "sock_connect", first_silent)
+    monkeypatch.setattr(loop, "getaddrinfo", two)
+    hop = next_hop(server, timeouts=Timeouts(connect_s=0.05))
+    (outcome,) = await hop.deliver_copy(envelope(), content)
+    assert isinstance(outcome, Delivered)
+    assert len(tried) == 2
+
+
+async def test_a_connection_that_ends_after_the_greeting_is_no_connection(
+    fake_upstream: Any, next_hop: Any, envelope: Any, monkeypatch: Any
+) -> None:
+    greet = connect._greet
+
+    async def and_close(smtp: Any) -> None:
+        await greet(smtp)
+        smtp.transport.abort()
+
+    monkeypatch.setattr(connect, "_greet", and_close)
+    told = await next_hop(await fake_upstream()).deliver_copy(envelope(), content)
+    assert isinstance(told, Unreachable)
+    assert told.reply.enhanced == "4.4.1"

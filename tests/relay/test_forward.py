@@ -1,0 +1,146 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from ledger import schema
+from ledger.engine import Store
+from ledger.event import EventType
+from ledger.events import EventFilter, select_events
+from ledger.fact import RecipientTold
+from ledger.migrate import Stores, open_stores
+from ledger.outbox import owe_facts, read_owed
+from relay import forward
+from relay.forward import forward_batch, forward_facts
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+async def stores(tmp_path: Path) -> AsyncIterator[Stores]:
+    assert schema.ledger is not schema.spool
+    stores = await open_stores(
+        f"sqlite+aiosqlite:///{tmp_path}/ledger.db", f"sqlite+aiosqlite:///{tmp_path}/spool.db"
+    )
+    yield stores
+    await stores.close()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forward, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(forward, "_GATHER_S", 0.01)
+
+
+async def owe(spool: Store, first: int, last: int) -> None:
+    facts = [
+        RecipientTold(
+            f"E{number}", EventType.RELAYED, NOW, "S", 1, "b@example.org", "to", "250", "default"
+        )
+        for number in range(first, last)
+    ]
+    async with spool.write() as connection:
+        await connection.run_sync(owe_facts, facts)
+
+
+async def recorded(ledger: Store) -> list[str]:
+    async with ledger.read() as connection:
+        page = await select_events(connection, EventFilter(), after=0, limit=10_000)
+    return [event.event_id for _, event in page]
+
+
+async def left(spool: Store) -> int:
+    async with spool.read() as connection:
+        return len(await read_owed(connection, 10_000))
+
+
+@asynccontextmanager
+async def forwarding(stores: Stores, owed: asyncio.Event) -> AsyncIterator[None]:
+    task = asyncio.create_task(forward_facts(stores.spool, stores.ledger, owed))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until_recorded(ledger: Store, number: int) -> None:
+    async with asyncio.timeout(5):
+        while len(await recorded(ledger)) < number:  # noqa: ASYNC110 - it looks at a database
+            await asyncio.sleep(0.01)
+
+
+async def test_a_batch_is_brought_over_oldest_first(stores: Stores) -> None:
+    await owe(stores.spool, 0, 5)
+    assert await forward_batch(stores.spool, stores.ledger, 3) == 3
+    assert await recorded(stores.ledger) == ["E0", "E1", "E2"]
+    assert await left(stores.spool) == 2
+    assert await forward_batch(stores.spool, stores.ledger, 3) == 2
+    assert await forward_batch(stores.spool, stores.ledger, 3) == 0
+
+
+async def test_all_facts_arrive_in_order_and_new_ones_when_woken(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward, "_BATCH", 10)
+    owed = asyncio.Event()
+    await owe(stores.spool, 0, 35)
+    async with forwarding(stores, owed):
+        await until_recorded(stores.ledger, 35)
+        await owe(stores.spool, 35, 36)
+        owed.set()
+        await until_recorded(stores.ledger, 36)
+    assert await recorded(stores.ledger) == [f"E{number}" for number in range(36)]
+
+
+async def test_facts_of_other_processes_are_found_without_being_woken(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forward, "_LOOK_S", 0.02)
+    async with forwarding(stores, asyncio.Event()):
+        await owe(stores.spool, 0, 1)
+        await until_recorded(stores.ledger, 1)
+
+
+async def test_a_walk_broken_off_between_the_stores_records_nothing_twice(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise OSError
+
+    await owe(stores.spool, 0, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(forward, "delete_owed", broken)
+        with pytest.raises(OSError):  # noqa: PT011 - whichever
+            await forward_batch(stores.spool, stores.ledger, 10)
+    assert await left(stores.spool) == 3
+    await forward_batch(stores.spool, stores.ledger, 10)
+    assert await recorded(stores.ledger) == ["E0", "E1", "E2"]
+    assert await left(stores.spool) == 0
+
+
+async def test_while_the_ledger_is_down_facts_wait(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults: list[Exception] = [OperationalError("", None, Exception("locked")), OSError("disk")]
+    record = forward.record_facts
+
+    async def failing(*args: Any) -> None:
+        if faults:
+            raise faults.pop()
+        await record(*args)
+
+    monkeypatch.setattr(forward, "record_facts", failing)
+    await owe(stores.spool, 0, 3)
+    with structlog.testing.capture_logs() as logs:
+        async with forwarding(stores, asyncio.Event()):
+            await until_recorded(stores.ledger, 3)
+    assert [line["event"] for line in logs] == ["forward.failed", "forward.failed"]
+    assert logs[1]["pause_s"] == 2 * logs[0]["pause_s"]

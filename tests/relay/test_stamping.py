@@ -1,0 +1,64 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from ledger.address import parse_address
+from ledger.mode import TrackingMode
+from ledger.token import TokenKey
+from relay import stamping
+from relay.mail import Copy, Recipient, RecipientType
+from relay.promise import Claim
+from relay.stamp import stamp_copy
+from relay.stamping import Stamping
+from relay.template import Layout, Slot, SlotKind, Span, Template
+from relay.verdict import Clicks
+
+KEY = TokenKey(3, b"k" * 32)
+ORIGINAL = b"Subject: x\r\n\r\n<img src=x>\r\n"
+PIXEL = Layout(
+    opens=True,
+    clicks=Clicks.NONE,
+    segments=(Span(0, 23), Slot(SlotKind.PIXEL, 0), Span(24, len(ORIGINAL))),
+)
+
+
+def claim(number: int, layout: int | None = 0, key_id: int = 3) -> Claim:
+    to = Recipient(parse_address("b@example.org"), RecipientType.TO)
+    return Claim(
+        copy=Copy(number, f"S{number // 2}", TrackingMode.INDIVIDUAL, layout, key_id, (to,)),
+        lease="L",
+        sender=None,
+        template=Template(ORIGINAL, (PIXEL,), ""),
+        attempts=0,
+        received_at=datetime(2026, 11, 24, tzinfo=UTC),
+        message_id=None,
+        subject=None,
+        account=None,
+        smtputf8=False,
+        body_8bit=False,
+        delay_noticed=False,
+    )
+
+
+def test_each_copy_is_stamped_as_it_is_alone() -> None:
+    ready = Stamping({3: KEY})
+    for number in [*range(100), *range(100)]:
+        one = claim(number)
+        assert ready.stamp(one) == stamp_copy(one.template, one.copy, KEY)
+    assert len(ready._ready) == 16
+
+
+def test_an_untracked_copy_is_the_original() -> None:
+    assert Stamping({}).stamp(claim(1, layout=None)) == ORIGINAL
+
+
+def test_a_copy_whose_key_is_gone_is_the_original() -> None:
+    assert Stamping({3: KEY}).stamp(claim(1, key_id=4)) == ORIGINAL
+
+
+def test_long_mail_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stamping, "_LONGEST_BYTES", len(ORIGINAL) - 1)
+    ready = Stamping({3: KEY})
+    one = claim(1)
+    assert ready.stamp(one) == stamp_copy(one.template, one.copy, KEY)
+    assert not ready._ready
