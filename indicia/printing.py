@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated
@@ -30,8 +31,9 @@ class Format(StrEnum):
 
 
 def print_line(text: str = "") -> None:
-    """Print a line at once, for whoever follows."""
-    typer.echo(text)
+    """Print a line at once, for whoever follows; as it is, which typer.echo does not promise."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def print_json(row: Mapping[str, object]) -> None:

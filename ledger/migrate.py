@@ -82,6 +82,16 @@ def known_versions(tables: MetaData) -> tuple[str, ...]:
     return _versions(_MIGRATIONS / _STORES[tables])
 
 
+async def installed_version(url: str) -> str | None:
+    """Return the version of the tables in an existing file as they are; None where it has none."""
+    store = Store(url)
+    try:
+        async with store.read() as connection:
+            return await connection.run_sync(_version_of)
+    finally:
+        await store.close()
+
+
 @asynccontextmanager
 async def _lock(file: Path) -> AsyncIterator[None]:
     with file.open("a") as held:

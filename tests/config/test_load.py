@@ -164,7 +164,8 @@ WRONG = [
         ELSEWHERE,
         (
             "tracking.unknown_consent, line 1: is not said, and recipients elsewhere can reach "
-            'base_url; write "off", "anonymous", "shared" or "individual" for those with no consent '
+            'base_url; write "off", "anonymous", "shared" or "individual" for those with no '
+            "consent "
             "on record"
         ),
     ),
