@@ -120,6 +120,7 @@ class _Walk:
         self.open_link: tuple[Token, Attribute, bool, bool] | None = None
         self.raw_text: Token | None = None
         self.top: int | None = None
+        self.in_body = False
         self.body_end: int | None = None
         self.end = len(mask)
 
@@ -166,10 +167,10 @@ class _Walk:
             return self.inert.start(token)
         if name == b"frameset":  # 13.2.6.4.20: it may take the place of the body
             return "frameset"
-        if name == b"body" and self.top is None and not self.inert:
-            self.top = token.end
+        if name == b"body" and not self.in_body and not self.inert.open:
+            self.in_body, self.top = True, token.end
         elif name in (b"div", b"blockquote"):
-            self.history.start_tag(token, inert=bool(self.inert))
+            self.history.start_tag(token, inert=bool(self.inert.open))
         elif name in (b"a", b"area", b"img"):
             self._element(token)
         return ""
@@ -178,9 +179,9 @@ class _Walk:
         name = token.name
         if name == b"a":
             self._close_link(token.start)
-        elif name == b"body" and not self.inert:
+        elif name == b"body" and not self.inert.open:
             self.body_end = token.start
-        elif name == b"head" and self.top is None and not self.inert:
+        elif name == b"head" and self.top is None and not self.inert.open:
             self.top = token.end
         elif name in (b"div", b"blockquote"):
             self.history.end_tag(token)
@@ -215,9 +216,6 @@ class _InertElements:
     def __init__(self, mask: bytes) -> None:
         self.mask = mask
         self.open: list[Token] = []
-
-    def __bool__(self) -> bool:
-        return bool(self.open)
 
     def outermost(self) -> int:
         """Return where the outermost begins, or the length of the document."""
