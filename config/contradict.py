@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from config.derive import CAPTURED_CONTENT_S
 from config.kinds import Endpoint, is_loopback
 from config.locate import KeyPath, key_text
 from config.settings import Settings, Upstream
@@ -27,6 +28,7 @@ def contradictions(settings: Settings) -> tuple[Contradiction, ...]:
         *_tracking(settings),
         *_listens(settings),
         *_stores(settings),
+        *_retention(settings),
     )
 
 
@@ -106,3 +108,11 @@ def _stores(settings: Settings) -> Iterator[Contradiction]:
         yield Contradiction(
             ("database", "spool_url"), ("database", "url"), why, "write another file, or remove it"
         )
+
+
+def _retention(settings: Settings) -> Iterator[Contradiction]:
+    kept = CAPTURED_CONTENT_S if settings.captures else 0
+    if settings.privacy.retain_content_s != kept:
+        path: KeyPath = ("privacy", "retain_content_s")
+        why = f"is not available in this version, where it is {kept} here"
+        yield Contradiction(path, ("upstream",), why, f"write {kept}, or remove it")

@@ -250,8 +250,8 @@ class Privacy(Section):
     retain_events_s: Annotated[Count, later(default=34_560_000)] = 34_560_000
     """Events are kept so long: 400 days."""
     retain_content_s: Count = 0
-    """Content of settled mail is kept so long; 0: deleted when settled. Without it, where mail is
-    captured: 604800, a week."""
+    """Content of settled mail is kept so long; 0: deleted when settled. Where mail is captured:
+    604800, a week. This version has no other values."""
     own_networks: tuple[Network, ...] = ()
     """Hits from here are our own people's: labelled `self` and never notified."""
     honour_gpc: Switch = True

@@ -233,6 +233,8 @@ LATER = [
     ("[[webhook]]\nurl = 'https://x.example'", "webhook, line 1"),
     ("[console.oidc]\nissuer = 'x'", "console.oidc, line 1"),
     ("[privacy]\nretain_events_s = 5", "privacy.retain_events_s, line 2"),
+    ("[privacy]\nretain_content_s = 0", "privacy.retain_content_s, line 2"),
+    (f"{HOST}[privacy]\nretain_content_s = 604800", "privacy.retain_content_s, line 4"),
 ]
 
 

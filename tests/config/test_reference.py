@@ -41,6 +41,17 @@ def test_every_line_of_the_example_may_be_put_in_force(tmp_path: Path) -> None:
     assert said == known
 
 
+UNREAD = {"retain_content_s": "what it is here is all there is: config.contradict"}
+
+
+def test_every_option_is_read_by_somebody() -> None:
+    rooms = (ROOT / room for room in ("relay", "collector", "ledger", "indicia"))
+    text = "".join(file.read_text("utf-8") for room in rooms for file in room.rglob("*.py"))
+    names = {option.name for option in all_options().values() if not option.absent}
+    unread = {name for name in names if not re.search(rf"\.{name}\b", text)}
+    assert unread == set(UNREAD)
+
+
 def test_every_option_says_why_someone_would_change_it() -> None:
     assert [path for path, option in all_options().items() if not option.why] == []
     for option in all_options().values():
