@@ -19,6 +19,10 @@ from relay.verdict import PassReason, PassThrough
 
 MAX_LINE = 998  # RFC 5322 2.1.1, without its line end
 
+_APART = 2  # bytes on both sides of a blank
+_TWO_MASKED = bytes((MASKED, MASKED))
+_LINE_ENDS = (b"\r", b"\n")
+
 
 class TransferEncoding(StrEnum):
     """How the body's bytes are written (RFC 2045 6)."""
@@ -104,9 +108,9 @@ def too_long(decoded: Decoded, edits: Sequence[Edit]) -> frozenset[int]:
 def splice_body(decoded: Decoded, edits: Sequence[Edit]) -> Spliced | PassThrough:
     """Return the body with the edits applied to its text, or why that can not be.
 
-    Edits are in order and do not overlap; neither end of one stands between two masked bytes.  A
-    blank stands between literals of its own edit, each of two bytes or more; the one before does
-    not end a line.
+    Edits are in order and do not overlap; neither end of one stands between two masked bytes or
+    within CRLF.  A blank stands between literals of its own edit, each of two bytes or more; the
+    one before does not end a line.
 
     Law: without edits the segments are the body; filled, they decode to the text with the edits.
     Law: stretches between edits keep their encoded bytes, but for soft line breaks beside edits,
@@ -120,12 +124,14 @@ def splice_body(decoded: Decoded, edits: Sequence[Edit]) -> Spliced | PassThroug
         draft = Draft()
         draft.keep(decoded.start, decoded.end)
         return Spliced(draft.close())
-    body = decoded.raw[decoded.start : decoded.end]
-    if decoded.encoding is TransferEncoding.QUOTED:
-        segments = splice_quoted(body, decoded.start, edits)
-        return segments if isinstance(segments, PassThrough) else Spliced(segments)
+    body, base = decoded.raw[decoded.start : decoded.end], decoded.start
+    # As the empty line before the body ends.
+    line_end = b"\r\n" if decoded.raw.endswith(b"\r\n", 0, base) else b"\n"
     if decoded.encoding is TransferEncoding.BASE64:
-        return Spliced(splice_base64(body, decoded.start, decoded.text, edits))
+        return Spliced(splice_base64(decoded.text, body, base, line_end, edits))
+    if decoded.encoding is TransferEncoding.QUOTED:
+        segments = splice_quoted(body, base, line_end, edits)
+        return segments if isinstance(segments, PassThrough) else Spliced(segments)
     return _splice_identity(decoded, edits)
 
 
@@ -152,19 +158,8 @@ def _splice_identity(decoded: Decoded, edits: Sequence[Edit]) -> Spliced | PassT
             else:
                 draft.write(piece)
         at = edit.end
-        if _begins_line(text, edit) and text.startswith(b"--", at):
-            # It could be taken for a delimiter, which it was not (RFC 2046 5.1.1).
-            return PassThrough(PassReason.BROKEN_STRUCTURE, "a line would begin with --")
     draft.keep(start + at, start + len(text))
     return Spliced(draft.close())
-
-
-def _begins_line(text: bytes, edit: Edit) -> bool:
-    """Tell whether what is kept after an edit newly stands at the beginning of a line."""
-    if edit.end == 0 or text[edit.end - 1 : edit.end] == b"\n":
-        return False
-    before = edit.pieces[-1] if edit.pieces else text[: edit.start][-1:] or b"\n"
-    return isinstance(before, bytes) and before.endswith(b"\n")
 
 
 def _too_long(text: bytes, edits: Sequence[Edit]) -> frozenset[int]:
@@ -221,10 +216,8 @@ def _check(decoded: Decoded, edits: Sequence[Edit]) -> None:
         if not at <= edit.start <= edit.end <= len(decoded.text):
             msg = f"{edit} overlaps the one before or the end"
             raise ValueError(msg)
-        if _is_inside_character(decoded.mask, edit.start) or _is_inside_character(
-            decoded.mask, edit.end
-        ):
-            msg = f"{edit} may split a character"
+        if _is_inside(decoded.mask, edit.start) or _is_inside(decoded.mask, edit.end):
+            msg = f"{edit} may split a character or a line end"
             raise ValueError(msg)
         if not _blanks_stand_apart(edit.pieces):
             msg = f"{edit} has a blank that does not stand between two bytes and two"
@@ -232,15 +225,18 @@ def _check(decoded: Decoded, edits: Sequence[Edit]) -> None:
         at = edit.end
 
 
-def _is_inside_character(mask: bytes, at: int) -> bool:
-    return 0 < at < len(mask) and mask[at - 1] == mask[at] == MASKED
+def _is_inside(mask: bytes, at: int) -> bool:
+    return at > 0 and mask[at - 1 : at + 1] in (b"\r\n", _TWO_MASKED)
 
 
 def _blanks_stand_apart(pieces: Sequence[bytes | Blank]) -> bool:
     # In quoted-printable a token does not begin a line; in base64 its quanta have no other's bytes.
-    around = [b"" if isinstance(piece, Blank) else piece for piece in pieces]
-    return all(
-        len(before) > 1 and not before.endswith((b"\r", b"\n")) and len(after) > 1
-        for piece, before, after in zip(pieces, [b"", *around], [*around[1:], b""], strict=False)
-        if isinstance(piece, Blank)
-    )
+    before: bytes | Blank = b""
+    for piece in (*pieces, b""):
+        if isinstance(piece, Blank):
+            if isinstance(before, Blank) or len(before) < _APART or before.endswith(_LINE_ENDS):
+                return False
+        elif isinstance(before, Blank) and len(piece) < _APART:
+            return False
+        before = piece
+    return True

@@ -83,8 +83,9 @@ class _Parser:
         header = read_header(self._raw, place.start, place.end)
         said = _read_fields(header, place.default_type)
         children: tuple[Entity, ...] = ()
-        opaque = not said.clear
-        if said.media_type.startswith("multipart/") and said.clear:
+        # Without an empty line there is no body, or no header, that anything could be put into.
+        opaque = not said.clear or header.end == header.body
+        if said.media_type.startswith("multipart/") and not opaque:
             children = self._children(place, header.body, said)
             opaque = not children
         return Entity(

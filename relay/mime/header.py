@@ -53,8 +53,8 @@ class Header:
         return next(iter(self.values(name)), None)
 
     def value_of(self, found: Field) -> bytes:
-        """Return the value of a field that has a name, unfolded and trimmed."""
-        text = self.raw[self.raw.index(b":", found.start) + 1 : found.end]
+        """Return the value of a field, unfolded and trimmed; empty where it has no colon."""
+        _name, _colon, text = self.raw[found.start : found.end].partition(b":")
         return _FOLD.sub(b"", text).strip(b" \t\r\n")
 
 

@@ -44,24 +44,24 @@ def decode_base64(body: bytes) -> bytes | None:
 
 
 def splice_base64(
-    body: bytes, base: int, text: bytes, edits: Sequence[Edit]
+    text: bytes, body: bytes, base: int, line_end: bytes, edits: Sequence[Edit]
 ) -> tuple[Segment, ...]:
     """Return the segments of the body, which decodes to `text`, with the edits applied.
 
-    `base` is the offset of the body in the message; there is at least one edit.  Line ends after
-    the last character stay as they are.
+    `base` is the offset of the body in the message, new lines get `line_end`; there is at least
+    one edit.  Line ends after the last character stay as they are.
     """
     core = body.rstrip(b"\r\n")
     first = edits[0].start // _BYTES * _BYTES
     kept = _raw_offset(core, first // _BYTES * _CHARACTERS)
     draft = Draft()
     draft.keep(base, base + kept)
-    lines = _Lines(draft, body, kept)
+    lines = _Lines(draft, line_end, _width(body), kept - body.rfind(b"\n", 0, kept) - 1)
     pending, blanks = _join(text, first, edits)
     for blank, following in blanks:
         whole = len(pending) // _BYTES * _BYTES
         lead = pending[whole:]
-        missing = -(len(lead) + TOKEN_CHARACTERS) % _BYTES
+        missing = -len(lead) % _BYTES  # the token itself is whole quanta
         lines.write(_encode(pending[:whole]))
         lines.leave(
             Slot(
@@ -79,21 +79,24 @@ def splice_base64(
     return draft.close()
 
 
+def _width(body: bytes) -> int:
+    """Return how long lines get: like the first one, and where it is the only one at least 76."""
+    match = _FIRST_LINE.match(body)
+    length = len(match[1]) if match else 0
+    if match is None or match[2] is None:
+        length = max(length, MAX_LINE)
+    return max(length // _CHARACTERS, 1) * _CHARACTERS
+
+
 class _Lines:
-    """Lays encoded quanta out in lines like those of the body."""
+    """Lays encoded quanta out in lines."""
 
-    def __init__(self, draft: Draft, body: bytes, kept: int) -> None:
-        """Go on after the first `kept` bytes of the body.
-
-        Lines get as long as the first one; where it is the only one, 76 or its own length.
-        """
-        match = _FIRST_LINE.match(body)
-        length, alone = (len(match[1]), match[2] is None) if match else (0, True)
-        length = max(length, MAX_LINE) if alone else length
+    def __init__(self, draft: Draft, line_end: bytes, width: int, column: int) -> None:
+        """Go on in a line in which `column` characters stand."""
         self._draft = draft
-        self._width = max(length // _CHARACTERS, 1) * _CHARACTERS
-        self._line_end = b"\n" if b"\n" in body and b"\r\n" not in body else b"\r\n"
-        self._column = kept - (body.rfind(b"\n", 0, kept) + 1)
+        self._line_end = line_end
+        self._width = width
+        self._column = column
 
     def write(self, encoded: bytes) -> None:
         """Add encoded quanta."""

@@ -1,8 +1,8 @@
 """Quoted-printable bodies: decoded, and spliced between their encoded bytes.
 
 Untouched stretches keep their encoded bytes; soft line breaks are added beside edits only.
-No line that begins beside an edit begins with a dash or a dot: it is no delimiter (RFC 2046 5.1.1)
-and needs no dot more (RFC 5321 4.5.2), whatever the token.
+After a soft line break of ours no line begins with a dash, whatever the token, so that it is no
+delimiter (RFC 2046 5.1.1), nor with a dot or `From `, which other programs alter.
 """
 
 import binascii
@@ -19,13 +19,13 @@ from relay.verdict import PassReason, PassThrough
 MAX_LINE = 76  # RFC 2045 6.7 (5): with the `=` of a soft line break
 
 _ROOM = MAX_LINE - 1
+_EQUALS = 0x3D
 _MAX_CARRIED = 30
 """Bytes of kept text that our last line takes along, so that the next begins with a safe one."""
 
 _ENDS_HERE = re.compile(rb"[ \t]*(?:\r?\n|\Z)")
 _PLAIN = re.compile(rb"[ -~]*")
 _TO_ENCODE = re.compile(rb"[^\t -<>-~]|[\t ]\Z")  # RFC 2045 6.7 (1), (3)
-# mbox writers alter a line that begins with `From `.
 _UNSAFE = rb"[-.]|From "
 _CARRIED = re.compile(rb"(?:=[0-9A-Fa-f]{2}|[^=\r\n]){0,%d}?(?!%b)" % (_MAX_CARRIED, _UNSAFE))
 _LAST_SAFE = re.compile(rb"(?:=[0-9A-Fa-f]{2}|[^-.F=\r\n])[-.F]*\Z")
@@ -50,15 +50,15 @@ def decode_quoted(body: bytes) -> bytes | None:
 
 
 def splice_quoted(
-    body: bytes, base: int, edits: Sequence[Edit]
+    body: bytes, base: int, line_end: bytes, edits: Sequence[Edit]
 ) -> tuple[Segment, ...] | PassThrough:
     """Return the segments of the body, with the edits of its decoded text applied.
 
-    `base` is the offset of the body in the message.  Lines stay within MAX_LINE, or within their
-    own length where that is more.  PassThrough where that can not be, or where an edit stands
-    beside white space at the end of a line, of which readers make different things.
+    `base` is the offset of the body in the message, new lines get `line_end`.  Lines stay within
+    MAX_LINE, or within their own length where that is more.  PassThrough where that can not be, or
+    where an edit stands beside white space at the end of a line, which some readers drop.
     """
-    splicer = _Splicer(body, base)
+    splicer = _Splicer(body, base, line_end)
     for change, following in pairwise([*_changes(body, edits), None]):
         assert change is not None, "None stands last"
         fault = splicer.apply(change, following.first if following else None)
@@ -95,7 +95,8 @@ def _advance(body: bytes, start: int, decoded: int) -> int:
     seen, goal = start, start + decoded
     while seen < goal:
         taken = 2 * body.count(b"=", seen, goal)
-        taken += body.count(b"=\r\n", max(start, seen - 2), goal)
+        # A soft break is counted where it is whole; it may have begun in the stretch before.
+        taken += body.count(b"=\r\n", seen - 2 if seen > start else start, goal)
         seen, goal = goal, goal + taken
     return seen
 
@@ -103,11 +104,11 @@ def _advance(body: bytes, start: int, decoded: int) -> int:
 class _Splicer:
     """Lays out edits line by line."""
 
-    def __init__(self, body: bytes, base: int) -> None:
+    def __init__(self, body: bytes, base: int, line_end: bytes) -> None:
         """Begin at the start of the body."""
         self._body = body
         self._base = base
-        self._line_end = b"\n" if b"\n" in body and b"\r\n" not in body else b"\r\n"
+        self._line_end = line_end
         self._draft = Draft()
         self._at = 0
         self._column = 0
@@ -147,15 +148,12 @@ class _Splicer:
 
     def _fit(self, following: int | None, carried: int | None) -> PassThrough | None:
         """Break the line where what is kept after a change would make it too long."""
-        line = self._body.rfind(b"\n", 0, self._at) + 1
         if not self._column:
-            if line != self._at and self._body.startswith(b"--", self._at):
-                return PassThrough(PassReason.BROKEN_STRUCTURE, "a line would begin with --")
             return None
         end = self._line_content_end()
         stop = end if following is None or following > end else following
         length = self._column + stop - self._at + (stop == following)
-        if length <= max(MAX_LINE, end - line):
+        if length <= MAX_LINE or length <= end - self._body.rfind(b"\n", 0, self._at) - 1:
             return None
         if carried is None or (carried and self._column + carried > _ROOM):
             return _TOO_LONG
@@ -230,19 +228,22 @@ class _Splicer:
     def _fill(self, encoded: bytes) -> None:
         """Write encoded bytes, over several lines where they do not fit."""
         while encoded:
+            room = self._limit - self._column
             if not self._column:
                 encoded = _guard(encoded)
-            cut = _whole_characters(encoded, self._limit - self._column)
-            if cut:
+            if len(encoded) <= room:
+                self._put(encoded)
+                return
+            cut = _whole_characters(encoded, room)
+            if cut > 0:
                 self._put(encoded[:cut])
                 encoded = encoded[cut:]
-            if encoded:
-                self._soft_break()
+            self._soft_break()
 
     def _put(self, encoded: bytes) -> None:
         self._draft.write(encoded)
         self._column += len(encoded)
-        self._space = encoded[-1] in b" \t"
+        self._space = encoded.endswith((b" ", b"\t"))
 
     def _soft_break(self) -> None:
         self._draft.write(b"=" + self._line_end)
@@ -275,11 +276,8 @@ def _guard(encoded: bytes) -> bytes:
 
 
 def _whole_characters(encoded: bytes, room: int) -> int:
-    """Return the length of the longest part that fits and splits no escape."""
-    if len(encoded) <= room:
-        return len(encoded)
-    if room > 0 and encoded[room - 1 : room] == b"=":
-        return room - 1
-    if room > 1 and encoded[room - 2 : room - 1] == b"=":
-        return room - 2
-    return max(room, 0)
+    """Return the length of the longest part that fits and splits no escape; 0 or less: none."""
+    for begun in (1, 2):
+        if room >= begun and encoded[room - begun] == _EQUALS:
+            return room - begun
+    return room
