@@ -6,6 +6,7 @@ from email.utils import make_msgid
 
 from config.kinds import Endpoint
 from config.settings import Settings
+from indicia.calling import command_line
 from indicia.failure import Failure
 from indicia.printing import print_json, print_line
 from indicia.sample import BCC, CC, SENDER, TO, Occasion, envelope_recipients, sample_mail
@@ -61,4 +62,4 @@ def _tell(settings: Settings, message_id: str, *, as_json: bool) -> None:
     print_line("Sent. Each of the three got a copy of his own; nothing left this machine.")
     print_line(f"1. Open a copy as its recipient would, and follow a link:  {captured}")
     print_line(f"2. See who opened and clicked:  {settings.console.public_url}/")
-    print_line(f"3. See the whole story:  indicia show '{message_id}'")
+    print_line(f"3. See the whole story:  {command_line()} show {message_id}")

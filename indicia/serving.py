@@ -13,23 +13,23 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from enum import StrEnum
 from importlib.metadata import version
-from pathlib import Path
 
 import structlog
 import uvloop
-from relay.app import run_relay
 
 from collector.app import run_collector
 from collector.console.access import make_sign_in_link
 from collector.console.app import run_console
 from config.kinds import Endpoint
 from config.settings import Settings
+from indicia.calling import command_line
 from indicia.failure import Failure
 from indicia.printing import print_line
 from indicia.storage import opened_stores
 from ledger.keys import KeyRing, load_keys
 from ledger.migrate import Stores
 from ledger.people import Person, Role
+from relay.app import run_relay
 
 OPERATOR = Person("operator", Role.ADMIN)
 """Who signs in by the link that the start prints: whoever reads this process's output."""
@@ -106,14 +106,6 @@ async def _start(
 def _reason(error: OSError) -> str:
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
     return f"{reason}; stop what runs there, or configure another address"
-
-
-def command_line() -> str:
-    """Return how this command was called, for lines to copy."""
-    called = Path(sys.argv[0])
-    if called.name != "indicia":
-        return "indicia"
-    return os.path.relpath(called) if called.is_relative_to(Path.cwd()) else str(called)
 
 
 def _set_up_log() -> None:

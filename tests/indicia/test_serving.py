@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from indicia.serving import command_line
-
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
@@ -84,16 +82,3 @@ def test_where_an_address_is_taken_it_says_so_and_ends(indicia: Run) -> None:
         f"indicia: the collector can not listen on {address}: Address already in use; "
         "stop what runs there, or configure another address"
     )
-
-
-def test_the_line_to_try_is_how_the_command_was_called(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for called, told in (
-        (str(tmp_path / ".venv/bin/indicia"), ".venv/bin/indicia"),
-        ("/usr/bin/indicia", "/usr/bin/indicia"),
-        ("/usr/lib/python3/pytest", "indicia"),
-    ):
-        monkeypatch.setattr("sys.argv", [called])
-        assert command_line() == told
