@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from relay.connect import ConnectError, TlsContexts
 from relay.mail import Envelope
 from relay.pool import Pool
-from relay.reply import Deferred, Delivered, Outcome, Reply
+from relay.reply import Deferred, Outcome, Reply
 from relay.transact import Transacted, send_message
 from relay.upstream import Timeouts, Upstream
 from relay.wire import Connection
@@ -90,15 +90,12 @@ class NextHop:
             outcomes |= zip(group, sent.outcomes, strict=True)
             waiting = [group[at] for at in sent.overfull] + waiting
             if not connection.clean:
-                last = _last(sent)
-                outcomes |= dict.fromkeys((at for at in waiting if at not in outcomes), last)
+                left = (at for at in waiting if at not in outcomes)
+                outcomes |= dict.fromkeys(left, _not_tried(sent))
                 break
         return tuple(outcomes[at] for at in range(len(envelope.recipients)))
 
 
-def _last(sent: Transacted) -> Deferred:
+def _not_tried(sent: Transacted) -> Deferred:
     """Return the outcome of those whose turn did not come: they wait, with the reason."""
-    for outcome in sent.outcomes:
-        if not isinstance(outcome, Delivered):
-            return Deferred(Reply(451, "4.4.2", f"not tried after: {outcome.reply}"))
-    return Deferred(Reply(451, "4.4.2", "the connection was closed after others were sent"))
+    return Deferred(Reply(451, "4.4.2", f"not tried after: {sent.outcomes[-1].reply}"))

@@ -52,10 +52,11 @@ class Wire(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Whether a transaction may begin: connected, and no word is owed or left over."""
-        return self._fault is None and not self._closing and not self._owed and not self._early
+        return (
+            self._fault is None and not self._closing and not self._owed and not self._heard_early()
+        )
 
-    @property
-    def _early(self) -> bool:
+    def _heard_early(self) -> bool:
         return bool(self._replies or self._buffer or self._lines)
 
     def write(self, *commands: bytes) -> None:
@@ -74,14 +75,14 @@ class Wire(asyncio.Protocol):
 
         Raises WireError.
         """
-        if self._early:
+        if self._heard_early():
             return False
         self._owed += 1
         if len(content) <= _BLOCK_BYTES:
             self._write(content + _FULL_STOP)
             return True
         for block in _blocks(content):
-            if self._early:
+            if self._heard_early():
                 return False
             self._write(block)
             try:
@@ -90,7 +91,7 @@ class Wire(asyncio.Protocol):
             except TimeoutError:
                 why = "the content was not taken in time"
                 raise self._break(why) from None
-        if self._early:
+        if self._heard_early():
             return False
         self._write(_FULL_STOP)
         return True

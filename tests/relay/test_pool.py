@@ -60,6 +60,42 @@ async def test_a_kept_connection_that_was_cut_is_not_used(
     assert server.connections == 2
 
 
+async def test_a_kept_connection_that_spoke_unasked_is_closed(
+    fake_upstream: Any, next_hop: Any, envelope: Any
+) -> None:
+    server = await fake_upstream(says={".": [b"250 2.0.0 taken\r\n250 2.0.0 and more\r\n"]})
+    hop = next_hop(server)
+    for _ in range(2):
+        assert isinstance((await hop.deliver_copy(envelope(), content))[0], Delivered)
+    assert server.connections == 2
+
+
+async def test_a_kept_connection_that_said_goodbye_is_not_used(
+    fake_upstream: Any, next_hop: Any, envelope: Any
+) -> None:
+    server = await fake_upstream()
+    hop = next_hop(server)
+    await hop.deliver_copy(envelope(), content)
+    (kept,) = hop._pool._kept
+    server._writers[0].write(b"421 4.4.2 idle too long\r\n")
+    while kept.wire.usable:  # noqa: ASYNC110 - until it has come
+        await asyncio.sleep(0)
+    assert isinstance((await hop.deliver_copy(envelope(), content))[0], Delivered)
+    assert server.connections == 2
+
+
+async def test_a_connection_used_again_is_not_closed_as_idle(
+    fake_upstream: Any, next_hop: Any, envelope: Any
+) -> None:
+    server = await fake_upstream()
+    hop = next_hop(server, timeouts=Timeouts(1, 1, 1, 1, 1, 1, idle_s=0.05))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while loop.time() < began + 0.2:
+        await hop.deliver_copy(envelope(), content)
+    assert server.connections == 1
+
+
 async def test_an_idle_connection_is_closed_by_quit(
     fake_upstream: Any, next_hop: Any, envelope: Any
 ) -> Any:
