@@ -224,6 +224,7 @@ _GENERIC = frozenset(
     ("com", "net", "org", "edu", "gov", "mil", "int", "info", "biz", "app", "dev", "shop", "online")
 )
 _COUNTRY_LETTERS = 2
+_NO_COUNTRY = ("js", "ts", "cs", "db")  # Node.js is a name; these are nobody's top-level domain
 
 
 def _why_by_text(url: str, reference: Reference, rules: LinkRules) -> PassReason | None:
@@ -237,9 +238,9 @@ def _why_by_text(url: str, reference: Reference, rules: LinkRules) -> PassReason
     if match is None:
         return None
     last = match[1].lower()
-    if last in _GENERIC or len(last) == _COUNTRY_LETTERS or last.startswith("xn--"):
+    country = len(last) == _COUNTRY_LETTERS and last not in _NO_COUNTRY
+    if country or last in _GENERIC or last.startswith("xn--"):
         return PassReason.TEXT_IS_URL
-    # `Node.js` is a name; `news.example` is where it leads.
     host = _host(url)
     shown = _host(_serialise(f"http://{text}") or "")
     related = bool(shown) and (f".{host}".endswith(f".{shown}") or f".{shown}".endswith(f".{host}"))

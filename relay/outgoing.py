@@ -71,16 +71,17 @@ def single_dots(wire: bytes) -> bytes:
 
 
 def lay_out(outgoing: Outgoing, segments: Iterable[Segment]) -> tuple[Segment, ...]:
-    """Return segments over `raw`, of which the first begins at 0, as segments over `wire`.
+    """Return segments over `raw`, the header among them whole, as segments over `wire`.
 
     Law: joined they are the wire form of what the given ones are joined.
     """
     laid = _Laid()
+    laid.draft.keep(0, len(outgoing.header))
     for segment in segments:
         match segment:
             case Span(start, end):
-                if start < end:
-                    laid.span(outgoing, start, end)
+                if end > max(start, outgoing.body):
+                    laid.span(outgoing, max(start, outgoing.body), end)
             case Slot():
                 laid.slot(segment)
             case _:
@@ -97,8 +98,8 @@ class _Laid:
         self.line_start = True
 
     def span(self, outgoing: Outgoing, start: int, end: int) -> None:
-        place = outgoing.place(start) if start else 0
-        if start and outgoing.raw.startswith(b".", start):
+        place = outgoing.place(start)
+        if outgoing.raw.startswith(b".", start):
             index = bisect_left(outgoing.dots, start)
             doubled = index < len(outgoing.dots) and outgoing.dots[index] == start
             if self.line_start and not doubled:
