@@ -20,7 +20,7 @@ import pytest
 
 pytestmark = pytest.mark.crash
 
-KILLS = int(os.environ.get("INDICIA_KILLS", "50"))
+KILLS = int(os.environ.get("TEST_KILLS", "50"))
 CLIENTS = 8
 SEED = 20261124
 COMMAND = Path(sys.executable).with_name("indicia")

@@ -46,6 +46,11 @@ EVENT_KEYS = {
     "tags",
     "metadata",
 }
+# Chromium without a window says HeadlessChrome, which is rightly called a machine.
+PERSON = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
+    " Chrome/140.0.0.0 Safari/537.36"
+)
 
 
 class Shop(http.server.BaseHTTPRequestHandler):
@@ -54,7 +59,8 @@ class Shop(http.server.BaseHTTPRequestHandler):
     asked: list[str]
 
     def do_GET(self) -> None:
-        type(self).asked.append(self.path)
+        if self.path != "/favicon.ico":  # which a browser asks for by itself
+            type(self).asked.append(self.path)
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
@@ -111,7 +117,7 @@ def read(browser: Any, raw: bytes, folder: Path) -> Any:
     assert body is not None
     path = folder / "mail.html"
     path.write_text(body.get_content(), encoding="utf-8")
-    page = browser.new_page()
+    page = browser.new_page(user_agent=PERSON)
     page.goto(path.as_uri(), wait_until="networkidle")
     return page
 
