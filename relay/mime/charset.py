@@ -13,7 +13,8 @@ MASKED = 0x80
 """Stands in a mask for each byte that is not an ASCII character by itself."""
 
 _LABEL = re.compile(r"[a-z0-9][a-z0-9_.:+()-]{0,39}")
-_HIGH_MASKED = bytes(range(128)) + bytes([MASKED]) * 128
+_MASK = bytes([MASKED])
+_HIGH_MASKED = bytes(range(128)) + _MASK * 128
 # NUL: UTF-16 under a wrong name.  SO, SI, ESC: ISO 2022 under a wrong name, whose two-byte
 # characters hold `<` and `"`.  Programs that guess would see another text than the mask shows.
 _FOREIGN = (b"\x00", b"\x0e", b"\x0f", b"\x1b")
@@ -88,17 +89,16 @@ class Charset:
 
 @dataclass(frozen=True, slots=True)
 class _PairedCharset(Charset):
-    """One whose two-byte characters may end in an ASCII byte."""
+    """One whose characters may end in an ASCII byte."""
 
     wide: re.Pattern[bytes]
-    """A run of characters that are not ASCII."""
+    """Its group is a run of characters that are not ASCII."""
 
     def mask(self, text: bytes) -> bytes | None:
         """Return the mask, if one of the codecs reads just the ASCII characters it shows."""
         if text.isascii() or any(mark in text for mark in _FOREIGN):
             return Charset.mask(self, text)
-        mask = self.wide.sub(_mask_match, text)
-        shown = mask.replace(bytes([MASKED]), b"")
+        mask, shown = _mask_runs(self.wide, text)
         for codec in self.codecs:
             try:
                 if text.decode(codec).encode("ascii", "ignore") == shown:
@@ -114,9 +114,16 @@ class _EscapedCharset(Charset):
 
     def mask(self, text: bytes) -> bytes | None:
         """Return the mask, if all escape sequences are known and the text ends in ASCII."""
-        if _ESCAPED_WHOLE.fullmatch(text) is None:
-            return None
-        return _ESCAPED.sub(_mask_match, text)
+        mask, shown = _mask_runs(_ESCAPED, text)
+        return mask if shown.isascii() and not any(mark in shown for mark in _FOREIGN) else None
+
+
+def _mask_runs(wide: re.Pattern[bytes], text: bytes) -> tuple[bytes, bytes]:
+    """Return a text with the runs of wide characters masked, and without them."""
+    parts = wide.split(text)  # what is between the runs, and every other time a run
+    shown = b"".join(parts[::2])
+    parts[1::2] = [_MASK * len(run) for run in parts[1::2]]
+    return b"".join(parts), shown
 
 
 def find_charset(label: str) -> Charset | None:
@@ -143,30 +150,26 @@ def _codec_name(label: str) -> str | None:
         return None
 
 
-def _mask_match(match: re.Match[bytes]) -> bytes:
-    return bytes([MASKED]) * len(match[0])
-
-
 # Lead and trail bytes from the Encoding Standard 10.1.1, 10.2.1, 12.3.1, 11.1.1 and 13.1.1.
 # Labels mean the larger set, as they do there: gb2312 holds GBK in real mail.
 _SHIFT_JIS = _PairedCharset(
     ("cp932", "shift_jis_2004"),
-    re.compile(rb"(?:[\x81-\x9f\xe0-\xfc][\x40-\x7e\x80-\xfc]|[\x80\xa0-\xdf\xfd-\xff])+"),
+    re.compile(rb"((?:[\x81-\x9f\xe0-\xfc][\x40-\x7e\x80-\xfc]|[\x80\xa0-\xdf\xfd-\xff])+)"),
 )
 _GB18030 = _PairedCharset(
     ("gb18030",),
-    re.compile(rb"(?:[\x81-\xfe](?:[\x40-\x7e\x80-\xfe]|[0-9][\x81-\xfe][0-9]))+"),
+    re.compile(rb"((?:[\x81-\xfe](?:[\x40-\x7e\x80-\xfe]|[0-9][\x81-\xfe][0-9]))+)"),
 )
-_BIG5 = _PairedCharset(("big5hkscs", "cp950"), re.compile(rb"(?:[\x81-\xfe][\x40-\x7e\x80-\xfe])+"))
-_KOREAN = _PairedCharset(("cp949",), re.compile(rb"(?:[\x81-\xfe][A-Za-z\x81-\xfe])+"))
-_JOHAB = _PairedCharset(("johab",), re.compile(rb"(?:[\x84-\xf9][\x31-\x7e\x81-\xfe])+"))
+_BIG5 = _PairedCharset(
+    ("big5hkscs", "cp950"), re.compile(rb"((?:[\x81-\xfe][\x40-\x7e\x80-\xfe])+)")
+)
+_KOREAN = _PairedCharset(("cp949",), re.compile(rb"((?:[\x81-\xfe][A-Za-z\x81-\xfe])+)"))
+_JOHAB = _PairedCharset(("johab",), re.compile(rb"((?:[\x84-\xf9][\x31-\x7e\x81-\xfe])+)"))
 
 # RFC 1468, 1554; Encoding Standard 12.2.1.  JIS Roman (J) differs from ASCII in `\` and `~`.
-_ESCAPES = (
-    rb"(?:\x1b\$(?:[@AB]|\([@A-DO-Q])(?:[!-~]{2})*|\x1b\([IJ][^\x00\x0e\x0f\x1b\x80-\xff]*)*\x1b\(B"
+_ESCAPED = re.compile(
+    rb"((?:\x1b\$(?:[@AB]|\([@A-DO-Q])(?:[!-~]{2})*|\x1b\([IJ][^\x00\x0e\x0f\x1b\x80-\xff]*)*\x1b\(B)"
 )
-_ESCAPED = re.compile(_ESCAPES)
-_ESCAPED_WHOLE = re.compile(rb"(?:[^\x00\x0e\x0f\x1b\x80-\xff]+|" + _ESCAPES + rb")*")
 _ISO_2022_JP = _EscapedCharset(("iso2022_jp_ext", "iso2022_jp_2004"))
 
 _WIDE: dict[str, Charset] = {

@@ -178,7 +178,7 @@ def _too_long(text: bytes, edits: Sequence[Edit]) -> frozenset[int]:
         replaced = text.rfind(b"\n", edit.start, at)
         before = line_end - line_start if replaced < 0 else _longest(text[line_start:line_end])
         longest, after = _measure(column, edit.pieces)
-        if max(longest, after + line_end - at) > max(MAX_LINE, before):
+        if before <= MAX_LINE < max(longest, after + line_end - at):
             over.add(index)
             after = column + at - edit.start if replaced < 0 else at - replaced - 1
         line_start, column = max(line_start, replaced + 1), after
@@ -203,10 +203,10 @@ def _measure(column: int, pieces: Sequence[bytes | Blank]) -> tuple[int, int]:
         if isinstance(piece, Blank):
             column += TOKEN_CHARACTERS
             continue
-        first, *rest = piece.split(b"\n")
-        column += len(first)
-        for line in rest:
-            longest, column = max(longest, column), len(line)
+        *ended, last = piece.split(b"\n")
+        for line in ended:
+            longest, column = max(longest, column + len(line.rstrip(b"\r"))), 0
+        column += len(last)
     return longest, column
 
 

@@ -140,7 +140,7 @@ def test_a_text_of_another_kind_than_it_says_is_broken(label: str, foreign: byte
         ("gbk", b"\x81 "),
         ("big5", b"\xff"),
         ("euc-kr", b"\x81<"),
-        ("johab", b"\x88\x61\\"),  # its backslash is a won sign
+        ("shift_jis", b"\x85\x40\\"),  # JIS X 0213 has a yen sign for the backslash
         ("iso-2022-jp", b"\x1b$B<a"),  # never returns to ASCII
         ("iso-2022-jp", b"\x1b$B<a<\x1b(B"),  # half a character
         ("iso-2022-jp", b"\x1b$B\r\n\x1b(B"),
