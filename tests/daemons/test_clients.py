@@ -44,7 +44,7 @@ CLIENTS = [
     "thunderbird",
 ]
 # What these send has no HTML, or is an invitation: nothing may be changed but the header we own.
-UNTRACKED = {"git", "py-smtplib-calendar", "thunderbird"}
+UNTRACKED = {"git", "mutt", "neomutt", "py-smtplib-calendar", "s-nail", "thunderbird"}
 
 
 class Tee:
@@ -93,7 +93,8 @@ def _data_of(said: bytes) -> Iterator[bytes]:
     position = 0
     while match := re.compile(rb"^DATA\r\n", re.MULTILINE | re.IGNORECASE).search(said, position):
         end = said.index(b"\r\n.\r\n", match.end() - 2) + 2
-        body = re.sub(rb"(?m)^\.", b"", said[match.end() : end])
+        # RFC 5321 4.5.2: a dot is added after CRLF only; curl sends a file's lone LF as it is.
+        body = re.sub(rb"(?<=\r\n)\.", b"", b"\r\n" + said[match.end() : end])[2:]
         yield re.sub(rb"\r?\n", b"\r\n", body)
         position = end + 3
 
