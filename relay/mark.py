@@ -48,6 +48,9 @@ _SPACES = re.compile(r"[ \t\n\r\f]+")
 # 13.2.5.36 to 13.2.5.38: what would end an attribute value in whatever quotes it stands, and what
 # older parsers took for quotes.
 _UNSAFE = re.compile(r"[&\"'<>`\\]")
+# Text that with what follows an image taken out would become a tag or another character.
+_WOULD_JOIN = re.compile(rb"(?:<|&[A-Za-z0-9#]*)\Z")
+_LONGEST_REFERENCE = 40
 _UTF8 = ("utf-8", "utf8")
 
 
@@ -204,8 +207,12 @@ class _Reading:
     def image(self, element: Element) -> None:
         """Take out a pixel of ours."""
         src = decode_attribute(self.decoded.decode(element.target.start, element.target.end))
-        if not element.inert and is_own_pixel(src, self.rules):
-            self.stale.append(Edit(element.tag.start, element.tag.end, ()))
+        before = self.decoded.mask[
+            max(0, element.tag.start - _LONGEST_REFERENCE) : element.tag.start
+        ]
+        if element.inert or _WOULD_JOIN.search(before) or not is_own_pixel(src, self.rules):
+            return
+        self.stale.append(Edit(element.tag.start, element.tag.end, ()))
 
     def conditional(self, start: int, end: int) -> None:
         """Note the links of a conditional comment, VML among them."""

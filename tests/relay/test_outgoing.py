@@ -39,6 +39,12 @@ def test_a_dot_is_doubled_where_it_begins_a_line_of_the_layout() -> None:
     assert _fill(joined, outgoing.wire) == _RECEIVED + b"A: b\r\n\r\nx.y+.z\r\n"
 
 
+def test_a_literal_that_begins_a_line_with_a_dot_has_it_doubled() -> None:
+    outgoing = make_outgoing(b"A: b\r\n\r\nx\r\n", 8, _RECEIVED, [])
+    laid = lay_out(outgoing, [Span(0, 8), b"", b".a\r\n.b\r\n", Span(8, 11)])
+    assert _fill(laid, outgoing.wire) == _RECEIVED + b"A: b\r\n\r\n..a\r\n..b\r\nx\r\n"
+
+
 _PIECES = st.sampled_from([b".", b"..", b"x", b"\r\n", b".\r\n", b"\r\n.", b"=\r\n", b""])
 
 
