@@ -1,0 +1,91 @@
+"""Whole messages, byte for byte: each folder of tests/golden is one case.
+
+`message.eml` is what was submitted, `expected.eml` the copy of the first recipient, `case.toml` what
+is not in the message, and README.md says what is shown and whence the mail comes.  After a review
+`INDICIA_ACCEPT_GOLDEN=1 pytest tests/test_golden.py` writes expected.eml anew.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.address import parse_address
+from ledger.mode import TrackingMode
+from ledger.token import TokenKey
+from relay.compile import compile_template
+from relay.judge import judge
+from relay.mail import Client, Envelope, Submission
+from relay.mime.entity import parse_entity
+from relay.policy import Policy
+from relay.split import split_copies
+from relay.stamp import stamp_copy
+from relay.template import Template
+from relay.verdict import Accept
+
+pytestmark = pytest.mark.golden
+
+_CASES = sorted(path.parent for path in (Path(__file__).parent / "golden").glob("*/case.toml"))
+_KEY = TokenKey(1, bytes(range(32)))
+_FIRST_COPY_ID = 1000
+_POLICY = Policy(
+    "relay.example.com", "https://t.example.com", unknown_consent=TrackingMode.INDIVIDUAL
+)
+
+
+@pytest.mark.parametrize("folder", _CASES, ids=lambda folder: folder.name)
+def test_the_copy_is_as_reviewed(folder: Path) -> None:
+    case = tomllib.loads((folder / "case.toml").read_text("utf-8"))
+    template, copy = _first_copy((folder / "message.eml").read_bytes(), case)
+    expected = folder / "expected.eml"
+    if os.environ.get("INDICIA_ACCEPT_GOLDEN"):
+        expected.write_bytes(copy)
+    assert copy == expected.read_bytes()
+    assert (str(template.passed.reason) if template.passed else "") == case.get("passed", "")
+    assert [link.url for link in template.links] == case.get("links", [])
+    left = [[link.url, str(link.reason.reason)] for link in template.left]
+    assert left == case.get("left", [])
+
+
+def test_each_case_says_what_it_shows() -> None:
+    assert len(_CASES) > 11
+    for folder in _CASES:
+        text = (folder / "README.md").read_text("utf-8")
+        assert text.startswith("# ")
+        assert "Origin:" in text, folder.name
+        assert re.search(rb"(?<!\r)\n", (folder / "message.eml").read_bytes()) is None, folder.name
+
+
+def _first_copy(raw: bytes, case: Mapping[str, Any]) -> tuple[Template, bytes]:
+    policy = replace(
+        _POLICY, **{key: _option(value) for key, value in case.get("policy", {}).items()}
+    )
+    submission = Submission(
+        "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        Envelope(
+            parse_address(case["sender"]) if case["sender"] else None,
+            tuple(map(parse_address, case["recipients"])),
+        ),
+        raw,
+        datetime(2026, 11, 23, 12, tzinfo=UTC),
+        Client("192.0.2.1", "pc.example.com"),
+    )
+    entity = parse_entity(raw)
+    verdict = judge(submission, entity, policy)
+    assert isinstance(verdict, Accept)
+    template = compile_template(submission, entity, verdict, policy)
+    copy = split_copies(submission.send_id, verdict, template, _KEY.key_id, count(_FIRST_COPY_ID))[
+        0
+    ]
+    return template, re.sub(rb"(?m)^\.", b"", stamp_copy(template, copy, _KEY))
+
+
+def _option(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
