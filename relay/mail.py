@@ -56,7 +56,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A part of the raw bytes, by offset (RFC 2045): `raw[start:body]` header, `raw[body:end]` body."""
+    """A part by offset (RFC 2045): `raw[start:body]` is its header, `raw[body:end]` its body."""
 
     start: int
     body: int

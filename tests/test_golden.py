@@ -1,7 +1,8 @@
 """Whole messages, byte for byte: each folder of tests/golden is one case.
 
-`message.eml` is what was submitted, `expected.eml` the copy of the first recipient, `case.toml` what
-is not in the message, and README.md says what is shown and whence the mail comes.  After a review
+`message.eml` is what was submitted, `expected.eml` the copy of the first recipient, `case.toml`
+what is not in the message, and README.md says what is shown and whence the mail comes.  After a
+review
 `INDICIA_ACCEPT_GOLDEN=1 pytest tests/test_golden.py` writes expected.eml anew.
 """
 
