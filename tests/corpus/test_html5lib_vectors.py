@@ -30,6 +30,22 @@ _DECODES = (b"", b"title", b"textarea")
 """Contents in which character references are decoded: data and RCDATA."""
 
 
+def _unescape_all(value: object) -> object:
+    match value:
+        case str():
+            return _unescape(value)
+        case list():
+            return [_unescape_all(each) for each in value]
+        case dict():
+            return {_unescape(name): _unescape_all(each) for name, each in value.items()}
+        case _:
+            return value
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\u([0-9A-Fa-f]{4})", lambda match: chr(int(match[1], 16)), text)
+
+
 def _cases() -> Iterator[object]:
     """The vectors for what the product reads.
 
@@ -134,19 +150,3 @@ def _merged(tokens: object) -> list[object]:
 def _opaque(name: str) -> str:
     """In a mask every character that is not ASCII is 0x80; names are compared as far as that."""
     return "".join(char if char.isascii() else "\x80" for char in name)
-
-
-def _unescape_all(value: object) -> object:
-    match value:
-        case str():
-            return _unescape(value)
-        case list():
-            return [_unescape_all(each) for each in value]
-        case dict():
-            return {_unescape(name): _unescape_all(each) for name, each in value.items()}
-        case _:
-            return value
-
-
-def _unescape(text: str) -> str:
-    return re.sub(r"\\u([0-9A-Fa-f]{4})", lambda match: chr(int(match[1], 16)), text)
