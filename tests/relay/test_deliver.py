@@ -2,6 +2,7 @@ import asyncio
 import re
 from dataclasses import replace
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -78,7 +79,7 @@ async def test_bytes_on_the_wire_are_the_bytes_given(
     assert server.taken[0].content == given
 
 
-async def test_aiosmtpd_gets_the_message_that_was_meant(next_hop: Any, envelope: Any) -> Any:
+async def test_aiosmtpd_gets_the_message_that_was_meant(next_hop: Any, envelope: Any) -> None:
     seen = []
 
     class Sink:
@@ -89,10 +90,10 @@ async def test_aiosmtpd_gets_the_message_that_was_meant(next_hop: Any, envelope:
     sink = await asyncio.get_running_loop().create_server(
         lambda: aiosmtpd_server.SMTP(Sink(), hostname="sink", enable_SMTPUTF8=True), "127.0.0.1", 0
     )
-    sink.port = sink.sockets[0].getsockname()[1]
+    at = SimpleNamespace(port=sink.sockets[0].getsockname()[1])
     raw = b"Subject: x\r\n\r\n.\r\n..\r\n...x\r\n" + "ü".encode() * 400 + b"\r\n"
     recipients = envelope("b@example.org", "ü@example.org")
-    outcomes = await next_hop(sink).deliver_copy(recipients, lambda: stuffed(raw))
+    outcomes = await next_hop(at).deliver_copy(recipients, lambda: stuffed(raw))
     assert [type(outcome) for outcome in outcomes] == [Delivered, Delivered]
     assert seen == [("a@example.com", ["b@example.org", "ü@example.org"], raw)]
     sink.close()
@@ -168,12 +169,7 @@ async def test_an_answer_too_many_is_not_taken_for_the_next_one(
     assert server.taken == []
 
 
-async def test_a_server_that_stops_reading_is_given_up(
-    fake_upstream: Any, next_hop: Any, envelope: Any
-) -> None:
-    server = await fake_upstream(says={"CONTENT": SILENCE})
-    server.says["CONTENT"] = lambda _line: b""
-
+async def test_a_server_that_stops_reading_is_given_up(next_hop: Any, envelope: Any) -> None:
     async def stuck(reader: Any, writer: Any) -> None:
         writer.write(b"220 x\r\n")
         for answer in (b"250 PIPELINING\r\n", b"250 a\r\n250 b\r\n354 c\r\n"):
@@ -184,8 +180,8 @@ async def test_a_server_that_stops_reading_is_given_up(
 
     released = asyncio.Event()
     stuck_server = await asyncio.start_server(stuck, "127.0.0.1", 0)
-    stuck_server.port = stuck_server.sockets[0].getsockname()[1]
-    hop = next_hop(stuck_server, timeouts=Timeouts(1, 1, 1, 1, 0.2, 1))
+    at = SimpleNamespace(port=stuck_server.sockets[0].getsockname()[1])
+    hop = next_hop(at, timeouts=Timeouts(1, 1, 1, 1, 0.2, 1))
     (outcome,) = await hop.deliver_copy(envelope(), lambda: BIG * 4)
     assert isinstance(outcome, Deferred)
     assert "not taken in time" in outcome.reply.text
@@ -196,7 +192,7 @@ async def test_a_server_that_stops_reading_is_given_up(
 async def test_a_port_where_nobody_listens_is_unreachable(
     next_hop: Any, envelope: Any, unused_tcp_port: Any
 ) -> None:
-    nobody = type("Nobody", (), {"port": unused_tcp_port})
+    nobody = SimpleNamespace(port=unused_tcp_port)
     told = await next_hop(nobody).deliver_copy(envelope(), content)
     assert isinstance(told, Unreachable)
     assert told.reply.enhanced == "4.4.1"
