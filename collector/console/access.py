@@ -14,7 +14,7 @@ from aiohttp import web
 from yarl import URL
 
 from collector.console.desk import DESK, Desk
-from collector.console.guard import PROBES, Handler
+from collector.console.guard import PROBES, STATIC_PATH, Handler
 from collector.console.page import FORM_TOKEN, PERSON, render_page
 from ledger.engine import Store
 from ledger.people import (
@@ -35,7 +35,6 @@ SESSION_LIFE = timedelta(days=7)
 
 _SECRET_BYTES = 32
 _OPEN = PROBES | {"/login"}
-_STATIC = "/static/"
 _NEXT_COOKIE = "indicia-next"
 _NEXT_LIFE_S = 600
 _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
@@ -67,7 +66,7 @@ async def require_session(request: web.Request, handler: Handler) -> web.StreamR
     desk = request.app[DESK]
     await _recognise(request, desk)
     if PERSON not in request:
-        if request.path in _OPEN or request.path.startswith(_STATIC):
+        if request.path in _OPEN or request.path.startswith(STATIC_PATH):
             return await handler(request)
         return _ask_to_sign_in(request)
     if request.method == "POST" and request.path != "/login":
@@ -145,7 +144,7 @@ def cookie_name(desk: Desk) -> str:
 
 async def _recognise(request: web.Request, desk: Desk) -> None:
     secret = request.cookies.get(cookie_name(desk))
-    if secret is None or request.path in PROBES or request.path.startswith(_STATIC):
+    if secret is None or request.path in PROBES or request.path.startswith(STATIC_PATH):
         return
     person = await find_session(desk.ledger, hash_secret(secret), datetime.now(UTC))
     if person is not None:

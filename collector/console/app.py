@@ -27,7 +27,6 @@ _MAX_FORM_BYTES = 64 * 1024
 """Forms here hold a secret and a few words."""
 _SHUTDOWN_S = 5.0
 """Live pages end at once when the watch is closed; what else runs is drawing a page."""
-_ERRORS_FROM = 400
 
 _TITLES = {
     401: "Sign in first",
@@ -82,7 +81,6 @@ async def run_console(settings: Settings, stores: Stores) -> AsyncIterator[tuple
         build_console(settings, stores),
         access_log=None,
         shutdown_timeout=_SHUTDOWN_S,
-        handler_cancellation=True,  # or a live page that was closed would be waited for until news
     )
     await runner.setup()
     try:
@@ -98,9 +96,7 @@ async def show_errors(request: web.Request, handler: Handler) -> web.StreamRespo
     """Draw a page for an answer that only has a number."""
     try:
         return await handler(request)
-    except web.HTTPException as error:
-        if error.status < _ERRORS_FROM:
-            raise
+    except web.HTTPError as error:
         title = _TITLES.get(error.status, error.reason)
         # aiohttp's own text repeats the number; ours tell why.
         told = error.text if error.text and not error.text.startswith(str(error.status)) else ""
@@ -112,4 +108,4 @@ async def show_errors(request: web.Request, handler: Handler) -> web.StreamRespo
 
 
 async def _end_live_pages(app: web.Application) -> None:
-    app[DESK].watch.close()
+    await app[DESK].watch.close()

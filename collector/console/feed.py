@@ -34,12 +34,16 @@ async def stream_news(request: web.Request) -> web.StreamResponse:
     """
     watch = request.app[DESK].watch
     number = read_number(request.headers.get("Last-Event-ID", request.query.get("after", ""))) or 0
+
+    def listens() -> bool:
+        return request.transport is not None and not request.transport.is_closing()
+
     response = EventSourceResponse(headers={"Cache-Control": "no-store"})
     await response.prepare(request)
-    with suppress(ConnectionResetError):  # the page was closed
+    with suppress(ConnectionResetError, TimeoutError):  # the page was closed, or takes nothing
         async with response:
             await response.send("", event="hello", retry=_RETRY_MS)
-            while (latest := await watch.number_after(number)) is not None:
+            while (latest := await watch.number_after(number, listens)) is not None:
                 number = latest
                 await response.send(str(number), id=str(number), event="news")
     return response

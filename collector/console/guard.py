@@ -17,6 +17,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PROBES = frozenset({"/healthz", "/readyz"})
 """Asked by machines that know an address and no name."""
 
+STATIC_PATH = "/static/"
+"""What pages are drawn with; nothing of anybody's mail."""
+
 # data: is for the small drawings inside Pico's stylesheet; nothing else is inline.
 PAGE_POLICY = (
     "default-src 'self'; "
@@ -37,14 +40,16 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "X-Robots-Tag": "noindex, nofollow",
     "Cache-Control": "no-store",
-    "Server": "indicia",
 }
 
 _READS = frozenset({"GET", "HEAD"})
 
 
-async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Give an answer the headers it has not set itself."""
+    response.headers["Server"] = "indicia"  # without versions
+    if request.path.startswith(STATIC_PATH):
+        response.headers["Cache-Control"] = "no-cache"  # kept, and asked for whether it has changed
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
 

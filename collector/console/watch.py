@@ -5,6 +5,7 @@ It is only read while somebody listens.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from ledger.engine import Store
@@ -24,19 +25,22 @@ class Watch:
         self._looking: asyncio.Task[int] | None = None
         self._closed = asyncio.Event()
 
-    async def number_after(self, number: int) -> int | None:
-        """Return the highest event number as soon as it differs from this one; None at the end.
+    async def number_after(self, number: int, listens: Callable[[], bool]) -> int | None:
+        """Return the highest event number as soon as it differs from this one.
 
         Lower counts as different: the record was made anew and what is shown is not in it.
+        None once `listens` says no, which is asked at each look, or at the end.
         """
         latest = await self._look()
-        while latest == number and not self._closed.is_set():
+        while latest == number and listens() and not self._closed.is_set():
             latest = await self._look_later()
-        return None if self._closed.is_set() else latest
+        return latest if latest != number and not self._closed.is_set() else None
 
-    def close(self) -> None:
-        """Send all listeners home."""
+    async def close(self) -> None:
+        """Send all listeners home; the ledger is not read any more afterwards."""
         self._closed.set()
+        if self._looking is not None:
+            await asyncio.wait([self._looking])
 
     async def _look_later(self) -> int:
         # All listeners share the look that is under way; the first one begins it.

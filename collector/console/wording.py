@@ -184,6 +184,8 @@ _PASSED = {
     "url_not_canonical": "it can not be carried through a redirect unchanged",
     "conditional_comment": "it stands in a comment that only Outlook reads",
     "clicks_off": "click tracking is off",
+    "opens_off": "opens are not tracked",
+    "mode_off": "the recipient is not tracked",
 }
 
 

@@ -33,7 +33,6 @@
   }
 
   function showLive(live, state, words) {
-    live.hidden = false;
     live.dataset.state = state;
     live.querySelector(".live-words").textContent = words;
   }
@@ -49,6 +48,6 @@
       if (event.detail.status === 401) location.reload();
       showLive(live, "off", "Connecting…");
     });
-    live.addEventListener("htmx:sse:close", () => showLive(live, "off", "Not live: load the page again"));
+    live.addEventListener("htmx:sse:close", () => showLive(live, "off", "Load again for news"));
   }
 })();

@@ -1,0 +1,305 @@
+"""The console in a real browser."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from ledger.event import EventType
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+HERE = ("data:", "blob:", "about:")
+
+pytestmark = [
+    pytest.mark.daemon,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed"),
+]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        await browser.close()
+
+
+@asynccontextmanager
+async def visit(console: Any, browser: Browser, **options: Any) -> AsyncIterator[tuple[Page, Any]]:
+    """Give a page that is signed in; afterwards it must have had no fault and no other host."""
+    context = await browser.new_context(**options)
+    faults: list[str] = []
+    watch_faults(context, console.base, faults)
+    page = await context.new_page()
+    await page.goto(f"{console.base}/login?code={await console.link_code()}")
+    await page.get_by_role("button").first.click()
+    await page.wait_for_url(f"{console.base}/")
+    yield page, context
+    await context.close()
+    assert faults == []
+
+
+def watch_faults(context: BrowserContext, base: str, faults: list[str]) -> None:
+    def look(asked: Any) -> None:
+        if not asked.url.startswith((base, *HERE)):
+            faults.append(f"asked {asked.url}")
+
+    def hear(message: Any) -> None:
+        if message.type in ("error", "warning"):
+            faults.append(f"{message.type}: {message.text}")
+
+    context.on("request", look)
+    context.on("console", hear)
+    context.on("weberror", lambda error: faults.append(str(error.error)))
+    context.on("dialog", lambda dialog: faults.append(f"dialog {dialog.message}"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_every_page_fits_has_no_fault_and_asks_no_other_host(
+    console: Any, browser: Browser, seed_demo: Any, width: int, scheme: str
+) -> None:
+    shape = {"width": width, "height": 900}
+    async with visit(console, browser, viewport=shape, color_scheme=scheme) as (page, _):
+        assert await page.get_by_text("Nothing has happened yet").is_visible()
+        await page.get_by_text("Live", exact=True).wait_for()
+        send_id = await seed_demo(console)
+        await page.get_by_text("Nobody has opened").or_(page.get_by_text("Not tracked")).wait_for()
+        for path in (
+            "/",
+            "/messages",
+            f"/messages/{send_id}",
+            "/captured",
+            "/captured/1001",
+            f"/login?code={await console.link_code()}",
+        ):
+            await page.goto(console.base + path)
+            for summary in await page.locator("summary").all():
+                if await summary.is_visible():
+                    await summary.click()
+            wide = await page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{path} is {wide} wide"
+            paper = await page.evaluate(
+                "getComputedStyle(document.documentElement).backgroundColor"
+            )
+            assert ("20, 23, 27" in paper) is (scheme == "dark")
+            if folder := os.environ.get("INDICIA_SCREENSHOTS"):
+                name = (
+                    f"{path.split('?')[0].strip('/').replace('/', '-') or 'feed'}-{width}-{scheme}"
+                )
+                await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+
+async def test_what_happens_is_seen_within_a_second_and_nothing_that_is_open_closes(
+    console: Any, browser: Browser, seed_demo: Any
+) -> None:
+    async with visit(console, browser) as (page, _):
+        send_id = await seed_demo(console)
+        await page.get_by_text("3 requests by programs").click()
+        await page.get_by_text("several links of this mail").first.wait_for(state="attached")
+        folded = page.locator(f"#machines-{send_id}")
+        assert await folded.get_attribute("open") is not None
+        took = []
+        for number in range(3):
+            began = time.monotonic()
+            person = f"reader{number}@example.org"
+            await console.record(
+                console.event(
+                    EventType.OPENED,
+                    send_id=send_id,
+                    subject="Our offer for 2027",
+                    recipient=person,
+                )
+            )
+            await page.get_by_role("heading", name=person).wait_for(timeout=2000)
+            took.append(time.monotonic() - began)
+        assert sorted(took)[1] < 1.0, took
+        assert await folded.get_attribute("open") is not None
+        assert await page.locator("article.fresh").count() == 1
+        told = await page.get_by_role("status").text_content()
+        assert told is not None
+        assert told.startswith("New: reader2@example.org")
+
+
+async def test_scripts_that_come_late_do_not_keep_a_page_from_being_live(
+    console: Any, browser: Browser
+) -> None:
+    async def late(route: Any) -> None:
+        await asyncio.sleep(0.3)
+        await route.continue_()
+
+    async with visit(console, browser) as (page, context):
+        await context.route("**/hx-sse.min.js", late)
+        await page.reload()
+        await page.get_by_text("Live", exact=True).wait_for(timeout=5000)
+
+
+async def test_a_message_page_is_live_too(console: Any, browser: Browser, explain: Any) -> None:
+    send_id = await console.send([explain("bob@example.org", 1)])
+    async with visit(console, browser) as (page, _):
+        await page.goto(f"{console.base}/messages/{send_id}")
+        await page.locator("#live[data-state=on]").wait_for()
+        await console.record(console.event(EventType.CLICKED, send_id=send_id))
+        await page.get_by_text("1 click").wait_for(timeout=2000)
+
+
+async def test_instants_are_told_in_the_readers_zone(
+    console: Any, browser: Browser, explain: Any
+) -> None:
+    send_id = await console.send([explain("bob@example.org", 1)])
+    options = {"timezone_id": "Asia/Kolkata", "locale": "en-GB"}
+    async with visit(console, browser, **options) as (page, _):
+        await page.goto(f"{console.base}/messages/{send_id}")
+        shown = page.locator("time").first
+        text, at = await shown.text_content(), await shown.get_attribute("datetime")
+        assert text is not None
+        expected = await page.evaluate(
+            "at => new Date(at).toLocaleTimeString('en-GB', {timeZone: 'Asia/Kolkata'})", at
+        )
+        assert expected in text
+        assert "GMT+5:30" in (await shown.get_attribute("title") or "")
+
+
+async def test_everything_can_be_read_without_script(
+    console: Any, browser: Browser, seed_demo: Any
+) -> None:
+    send_id = await seed_demo(console)
+    async with visit(console, browser, java_script_enabled=False) as (page, _):
+        await page.get_by_text("very likely a person · provisional").first.click()
+        assert await page.get_by_text("a preferred language is given").first.is_visible()
+        assert await page.get_by_text("UTC").first.is_visible()
+        assert await page.get_by_text("Load again for news").is_visible()
+        await page.get_by_role("link", name="Our offer for 2027").first.click()
+        await page.wait_for_url(f"{console.base}/messages/{send_id}")
+        await page.get_by_role("link", name="Captured mail", exact=True).click()
+        await page.locator("a[href='/captured/1001']").click()
+        frame = page.frame_locator("iframe")
+        assert await frame.get_by_text("Dear Bob").is_visible()
+        await page.get_by_role("button", name="Sign out").click()
+        await page.wait_for_url(f"{console.base}/login")
+
+
+async def test_the_keyboard_is_enough(console: Any, browser: Browser, seed_demo: Any) -> None:
+    await seed_demo(console)
+    async with visit(console, browser) as (page, _):
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement.textContent") == "Skip to content"
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Tab")
+        focused = "document.activeElement"
+        assert await page.evaluate(f"{focused}.textContent") == "Our offer for 2027"
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        assert await page.evaluate(f"{focused}.tagName") == "SUMMARY"
+        assert await page.evaluate(f"{focused}.parentElement.open")
+
+
+async def test_every_control_has_a_name_and_every_page_one_first_heading(
+    console: Any, browser: Browser, seed_demo: Any
+) -> None:
+    send_id = await seed_demo(console)
+    async with visit(console, browser) as (page, _):
+        for path in ("/", "/messages", f"/messages/{send_id}", "/captured", "/captured/1001"):
+            await page.goto(console.base + path)
+            assert await page.locator("h1").count() == 1, path
+            assert await page.locator("main").count() == 1
+            tree = await page.locator("body").aria_snapshot()
+            # A frame's name is its title, which this tree does not show.
+            assert await page.locator("iframe:not([title])").count() == 0
+            for role in ("link", "button", "heading"):
+                assert f"- {role}\n" not in tree, (path, role)
+            ids = await page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+            assert len(ids) == len(set(ids)), path
+
+
+async def test_a_captured_copy_is_read_as_its_recipient_would(
+    console: Any, browser: Browser, captured_copy: Any, mail: Any
+) -> None:
+    asked: list[tuple[str, Any]] = []
+    both = asyncio.Event()
+
+    async def hear(request: web.Request) -> web.Response:
+        asked.append((request.path_qs, request.headers))
+        if len(asked) > 1:
+            both.set()
+        return web.Response(text="seen")
+
+    runner = web.ServerRunner(web.Server(hear))  # type: ignore[arg-type] # a handler of requests
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    there = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    pixel = f'<img src="{there}/o/token.gif" width="1" height="1" alt="">'
+    raw = mail("bob@example.org", pixel, f"{there}/c/token/offer?a=1")
+    await console.capture(captured_copy(7, "0" * 26, ("to", "bob@example.org"), raw=raw))
+    # Its images come from elsewhere, on purpose: this context is not watched.
+    context = await browser.new_context()
+    page = await context.new_page()
+    await page.goto(f"{console.base}/login?code={await console.link_code()}")
+    await page.get_by_role("button").first.click()
+    await page.wait_for_url(f"{console.base}/")
+    await page.goto(f"{console.base}/captured/7")
+    frame = page.frame_locator("iframe")
+    logo = frame.get_by_alt_text("Acme")
+    assert await logo.evaluate("image => image.complete && image.naturalWidth") == 96
+    async with context.expect_page() as opening:
+        await frame.get_by_role("link").click()
+    opened = await opening.value
+    await opened.wait_for_url(f"{there}/**")
+    async with asyncio.timeout(5):
+        await both.wait()
+    await context.close()
+    await runner.cleanup()
+    assert [path for path, _ in asked[:2]] == ["/o/token.gif", "/c/token/offer?a=1"]
+    assert all("Referer" not in headers for _, headers in asked[:2])
+    # What the mail loads is not the console's: its frame has an origin of its own.
+    assert "Cookie" not in asked[0][1]
+
+
+HOSTILE = (
+    "<script>alert('script')</script><img src=x onerror=alert('onerror')>"
+    "<svg onload=alert('svg')></svg><iframe srcdoc='<script>alert(1)</script>'></iframe>"
+    "<meta http-equiv=refresh content='0;url=/messages'>"
+    "<form action=/logout method=post><button>Continue</button></form>"
+    "<a href=javascript:alert('link')>first</a> <a href='/messages' target=_top>second</a>"
+)
+
+
+async def test_a_hostile_captured_mail_runs_nothing(
+    console: Any, browser: Browser, captured_copy: Any
+) -> None:
+    raw = b"Content-Type: text/html\r\n\r\n" + HOSTILE.encode()
+    await console.capture(captured_copy(7, "0" * 26, ("to", "bob@example.org"), raw=raw))
+    context = await browser.new_context()
+    dialogs: list[str] = []
+    context.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    page = await context.new_page()
+    await page.goto(f"{console.base}/login?code={await console.link_code()}")
+    await page.get_by_role("button").first.click()
+    await page.wait_for_url(f"{console.base}/")
+    for path in ("/captured/7", "/captured/7/body"):
+        await page.goto(console.base + path, wait_until="networkidle")
+        inside: Any = page.frame_locator("iframe").first if path == "/captured/7" else page
+        await inside.get_by_role("button", name="Continue").click()
+        await inside.get_by_text("first", exact=True).click()
+        assert page.url == console.base + path
+    await page.goto(f"{console.base}/messages")
+    assert await page.get_by_role("button", name="Sign out").is_visible()
+    await context.close()
+    assert dialogs == []

@@ -1,0 +1,91 @@
+"""Codes in words."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from collector.console import wording
+from collector.reasons import REASON_WORDS
+from ledger.event import Agent, Attribution, Event, EventType
+from ledger.ident import new_ident
+from ledger.mode import TrackingMode
+from relay.verdict import Because, PassReason
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def opened(**values: object) -> Event:
+    return Event(new_ident(1, 1), EventType.OPENED, NOW, **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("agent", "confidence", "level", "words"),
+    [
+        (Agent.HUMAN_LIKELY, 0.8, 3, "very likely a person"),
+        (Agent.HUMAN_LIKELY, 0.79, 2, "probably a person"),
+        (Agent.HUMAN_LIKELY, 0.6, 2, "probably a person"),
+        (Agent.HUMAN_LIKELY, 0.59, 1, "perhaps a person"),
+        (Agent.PROXY, 0.9, 3, "very likely a person, through an image proxy"),
+        (Agent.PREFETCH, 0.9, 0, "very likely fetched in advance by a mail service"),
+        (Agent.SCANNER, 0.7, 0, "probably a security scanner or another program"),
+        (Agent.UNFURL, 0.5, 0, "perhaps a link preview in a chat"),
+        (Agent.SELF, 0.99, 0, "very likely someone in your own network"),
+        (Agent.UNKNOWN, 0.9, 0, "can not tell who or what this was"),
+        (None, None, 0, "can not tell who or what this was"),
+        (Agent.HUMAN_LIKELY, None, 1, "perhaps a person"),
+    ],
+)
+def test_how_sure_it_is_is_told_in_words(
+    agent: Agent | None, confidence: float | None, level: int, words: str
+) -> None:
+    sureness = wording.tell_sureness(opened(classification=agent, confidence=confidence))
+    assert (sureness.level, sureness.words) == (level, words)
+
+
+def test_only_what_may_be_a_person_has_a_mark() -> None:
+    for agent in Agent:
+        level = wording.tell_sureness(opened(classification=agent, confidence=1.0)).level
+        assert (level > 0) is agent.attentive
+
+
+def test_who_it_was_is_never_told_closer_than_is_known() -> None:
+    bob = "bob@example.org"
+    assert wording.tell_who(opened(recipient=bob, attribution=Attribution.RECIPIENT)) == bob
+    shared = opened(attribution=Attribution.SHARED, candidates=("a@x.example", bob))
+    assert wording.tell_who(shared) == f"Someone of a@x.example, {bob}"
+    assert wording.tell_who(opened(attribution=Attribution.ANONYMOUS)) == "Someone"
+    assert wording.tell_who(opened()) == "Someone"
+
+
+def test_every_code_has_its_words() -> None:
+    for reason in PassReason:
+        assert wording.tell_passed(reason) != reason.replace("_", " "), reason
+    for because in Because:
+        assert " {}" not in wording.tell_because(because, "x")
+        assert not wording.tell_because(because, "x").startswith(because + " "), because
+    for mode in TrackingMode:
+        assert wording.tell_mode(mode).endswith(".")
+    for kind in EventType:
+        assert wording.tell_done(kind)
+    for agent in Agent:
+        assert wording.tell_label(opened(classification=agent))
+    for code, words in REASON_WORDS.items():
+        assert wording.tell_reason(code) == words
+
+
+def test_a_code_of_another_version_is_shown_as_it_is() -> None:
+    assert wording.tell_passed("from_next_year") == "from next year"
+    assert wording.tell_reason("from_next_year") == "from next year"
+    assert wording.tell_because("moon", "phase") == "moon phase"
+    assert wording.tell_mode("wider") == "wider"
+    assert wording.tell_mode_name("wider") == "wider"
+    assert wording.tell_kind("resent") == "resent"
+    assert wording.tell_label(opened()) == "something that can not be told"
+
+
+def test_a_decided_value_is_told_in_words() -> None:
+    assert wording.tell_value("mode", "off") == "not tracked"
+    assert wording.tell_value("opens", "false") == "no"
+    assert wording.tell_value("clicks", "html") == "html"
+    assert wording.tell_because("content", "signed") == wording.tell_passed("signed")
+    assert wording.tell_because("rule", "public {sector}") == "the rule “public {sector}”"
