@@ -57,6 +57,10 @@ class Actor:
     name: str
     acts: tuple[Act, ...]
 
+    def times(self, event_type: EventType) -> int:
+        """How often he did something of this kind."""
+        return sum(act.times for act in self.acts if act.type is event_type)
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -91,9 +95,10 @@ class Story:
     """Whether anybody's copy is tracked at all, as far as the events at hand tell."""
 
     @property
-    def machine_times(self) -> int:
-        """How many requests came from programs and own networks."""
-        return sum(act.times for actor in self.machines for act in actor.acts)
+    def machine_agents(self) -> frozenset[Agent | None]:
+        """What kinds of agent are told among the machines."""
+        acts = (act for actor in self.machines for act in actor.acts)
+        return frozenset(act.events[0].classification for act in acts)
 
     @property
     def key(self) -> str:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from collector.reasons import REASON_WORDS
 from ledger.event import Agent, Attribution, Event, EventType
 
+OPENED, CLICKED = EventType.OPENED, EventType.CLICKED
+"""For the pages, which know no other names of types."""
+
 _VERY_LIKELY = 0.8
 _PROBABLY = 0.6
 
@@ -62,6 +65,18 @@ def tell_who(event: Event) -> str:
     if event.attribution is Attribution.ANONYMOUS or event.recipient is None:
         return "Someone"
     return event.recipient
+
+
+def tell_machines(agents: frozenset[Agent | None]) -> str:
+    """Return by whom it was done that nobody is counted for."""
+    if agents == {Agent.SELF}:
+        return "by your own network"
+    return "by programs or your own network" if Agent.SELF in agents else "by programs"
+
+
+def tell_times(verb: str, times: int) -> str:
+    """Return a thing done and how often, where it was more than once."""
+    return verb if times == 1 else f"{verb} {times} times"
 
 
 _DONE = {

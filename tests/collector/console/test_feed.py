@@ -48,7 +48,8 @@ async def test_who_opened_and_clicked_what_is_told(console: Any, seed_demo: Any)
     assert "probably a person, through an image proxy" in text
     assert "Someone of erin@example.org, frank@example.org, grace@example.org" in text
     assert "One of the mails of sales@acme.example" in text
-    assert "3 requests by programs or your own network, not counted" in text
+    told = "Not counted, by programs: copy of dave@example.net opened 2 times, clicked"
+    assert told in text
     assert "Refused for nobody@example.org : 550 5.1.1" in text or "550 5.1.1" in text
     assert "Deferred for slow@example.com, will be tried again" in text
     assert "Delivered to bob@example.org, carol.fitzgerald@example.org, dave@example.net" in text

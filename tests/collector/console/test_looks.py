@@ -111,7 +111,7 @@ async def test_what_happens_is_seen_within_a_second_and_nothing_that_is_open_clo
 ) -> None:
     async with visit(console, browser) as (page, _):
         send_id = await seed_demo(console)
-        await page.get_by_text("3 requests by programs").click()
+        await page.get_by_text("Not counted, by programs").click()
         await page.get_by_text("several links of this mail").first.wait_for(state="attached")
         folded = page.locator(f"#machines-{send_id}")
         assert await folded.get_attribute("open") is not None

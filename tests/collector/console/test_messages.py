@@ -64,7 +64,7 @@ async def test_a_mail_is_told_whole(console: Any, seed_demo: Any) -> None:
     _, page, _ = await (await console.signed_in()).get(f"/messages/{send_id}")
     text = words_of(page)
     assert "bob@example.org Clicked our offer for 2027" in text
-    assert "3 requests by programs" in text
+    assert "Not counted, by programs: copy of dave@example.net opened 2 times, clicked" in text
     assert "Bcc dave@example.net by name" in text
     assert "through default: 250 2.0.0 Ok: queued" in text
     assert "by name because of the general setting tracking.mode" in text

@@ -64,7 +64,9 @@ def test_programs_and_own_networks_are_told_and_not_counted_as_people() -> None:
         (story,) = tell_stories([told(1, OPENED, classification=agent, repeats=3)])
         assert story.people == ()
         assert story.machines[0].name == "bob@example.org"
-        assert story.machine_times == 4
+        assert story.machines[0].times(OPENED) == 4
+        assert story.machines[0].times(CLICKED) == 0
+        assert story.machine_agents == {agent}
     for agent in (Agent.HUMAN_LIKELY, Agent.PROXY, Agent.UNKNOWN):
         (story,) = tell_stories([told(1, OPENED, classification=agent)])
         assert story.machines == ()

@@ -89,3 +89,12 @@ def test_a_decided_value_is_told_in_words() -> None:
     assert wording.tell_value("clicks", "html") == "html"
     assert wording.tell_because("content", "signed") == wording.tell_passed("signed")
     assert wording.tell_because("rule", "public {sector}") == "the rule “public {sector}”"
+
+
+def test_what_is_not_counted_is_told_by_whom() -> None:
+    own, scanner = Agent.SELF, Agent.SCANNER
+    assert wording.tell_machines(frozenset({own})) == "by your own network"
+    assert wording.tell_machines(frozenset({scanner})) == "by programs"
+    assert wording.tell_machines(frozenset({own, scanner})) == "by programs or your own network"
+    assert wording.tell_times("opened", 1) == "opened"
+    assert wording.tell_times("opened", 2) == "opened 2 times"
