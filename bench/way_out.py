@@ -30,8 +30,8 @@ from ledger.migrate import open_store
 from ledger.mode import TrackingMode
 from ledger.token import TokenKey
 from relay.conclude import Terms
-from relay.connect import system_contexts
-from relay.deliver import NextHop
+from relay.deliver.connect import system_contexts
+from relay.deliver.hop import NextHop
 from relay.dispatch import Dispatch, DispatchSettings
 from relay.mail import Client, Copy, Envelope, Recipient, RecipientType, Submission
 from relay.promise import Stored

@@ -23,7 +23,7 @@ from ledger.engine import sqlite_file
 from ledger.keys import KeyFileError, KeyRing, load_keys
 from ledger.migrate import installed_version, known_versions
 from relay.configured import upstreams_of
-from relay.connect import ConnectError, open_connection, system_contexts
+from relay.deliver.connect import ConnectError, open_connection, system_contexts
 from relay.upstream import Timeouts, Upstream
 
 LOW_SPACE_BYTES = 1 << 30

@@ -16,9 +16,9 @@ from indicia.printing import print_json, print_line
 from ledger.address import Address, AddressError, parse_address
 from ledger.ident import new_ident
 from ledger.token import MIN_SECRET_BYTES, TokenKey
+from relay.accept.content import canonical_message
 from relay.compile import compile_template
 from relay.configured import policy_of
-from relay.content import canonical_message
 from relay.explain import explain_send
 from relay.judge import judge
 from relay.mail import Client, Copy, Envelope, Submission

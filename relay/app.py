@@ -17,16 +17,16 @@ from ledger.engine import sqlite_file
 from ledger.keys import KeyRing
 from ledger.migrate import Stores
 from relay import conclude
-from relay.accept import Session, Terms
+from relay.accept.door import Door
+from relay.accept.room import has_room
+from relay.accept.session import Session, Terms
 from relay.configured import policy_of, upstreams_of
-from relay.connect import system_contexts
-from relay.deliver import NextHop
+from relay.deliver.connect import system_contexts
+from relay.deliver.hop import NextHop
 from relay.dispatch import Dispatch, DispatchSettings
-from relay.door import Door
 from relay.forward import forward_facts
 from relay.intake import Intake
 from relay.retry import RetryTimes
-from relay.room import has_room
 from relay.spool import Spool
 
 _CLIENTS_S = 10.0

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ledger.ident import RANDOM_BITS, new_ident
 from ledger.keys import KeyRing
 from relay.conclude import Attempt, Drawn, Terms, conclude_attempt
-from relay.deliver import NextHop, Unreachable
+from relay.deliver.hop import NextHop, Unreachable
 from relay.lane import Lane
 from relay.mail import Envelope
 from relay.notice import Names

@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from ledger.address import Address, parse_address
-from relay.connect import TlsContexts
-from relay.deliver import NextHop
+from relay.deliver.connect import TlsContexts
+from relay.deliver.hop import NextHop
 from relay.mail import Envelope
 from relay.upstream import Timeouts, TlsMode, Upstream
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.accept import Session, Terms
-from relay.door import Door
+from relay.accept.door import Door
+from relay.accept.session import Session, Terms
 from relay.mail import Submission
 from relay.reply import Reply
 

@@ -6,10 +6,10 @@ content as it was given.
 
 from dataclasses import dataclass, field
 
+from relay.deliver.wire import Connection, WireError
 from relay.mail import Envelope
 from relay.reply import Deferred, Delivered, Failed, Outcome, Reply
 from relay.upstream import Timeouts
-from relay.wire import Connection, WireError
 
 _NO_SMTPUTF8 = Failed(
     # RFC 6531 3.5: what needs it is not sent to a server that does not offer it.

@@ -16,9 +16,9 @@ from functools import partial
 
 import aiosmtplib
 
+from relay.deliver.wire import Connection, Wire, cleaned_text
 from relay.reply import Reply
 from relay.upstream import Timeouts, TlsMode, Upstream
-from relay.wire import Connection, Wire, cleaned_text
 
 _WITH_TLS = ("plain", "login", "cram-md5")
 _WITHOUT_TLS = ("cram-md5", "plain", "login")

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from relay import accept
-from relay import door as door_module
-from relay.accept import Session, Terms
-from relay.content import READ_LIMIT_BYTES
-from relay.door import Door
+from relay.accept import door as door_module
+from relay.accept import session as accept
+from relay.accept.content import READ_LIMIT_BYTES
+from relay.accept.door import Door
+from relay.accept.session import Session, Terms
 from relay.mail import Submission
 from relay.reply import Reply
 
@@ -302,7 +302,7 @@ async def test_a_client_that_does_not_read_is_cut_off(
 async def test_a_message_that_takes_too_long_ends_the_session(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.content._GRACE_S", 0.02)
+    monkeypatch.setattr("relay.accept.content._GRACE_S", 0.02)
     async with serve() as server:
         speaker = await server.open()
         await speaker.address()

@@ -7,13 +7,13 @@ it before MAIL is answered is said again on another; nothing else is repeated he
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from relay.connect import ConnectError, TlsContexts
+from relay.deliver.connect import ConnectError, TlsContexts
+from relay.deliver.pool import Pool
+from relay.deliver.transact import Transacted, send_message
+from relay.deliver.wire import Connection
 from relay.mail import Envelope
-from relay.pool import Pool
 from relay.reply import Deferred, Outcome, Reply
-from relay.transact import Transacted, send_message
 from relay.upstream import Timeouts, Upstream
-from relay.wire import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.deliver.wire import MAX_LINE_BYTES, MAX_TEXT, Wire, WireError
 from relay.reply import Reply
-from relay.wire import MAX_LINE_BYTES, MAX_TEXT, Wire, WireError
 
 
 class Transport(asyncio.Transport):

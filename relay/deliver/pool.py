@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from relay.connect import ConnectError, TlsContexts, open_connection
+from relay.deliver.connect import ConnectError, TlsContexts, open_connection
+from relay.deliver.wire import Connection
 from relay.upstream import Timeouts, Upstream
-from relay.wire import Connection
 
 
 class Pool:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay import content
-from relay.content import READ_LIMIT_BYTES, canonical_message, read_data
+from relay.accept import content
+from relay.accept.content import READ_LIMIT_BYTES, canonical_message, read_data
 from relay.reply import Reply
 
 MAX_BYTES = 100_000

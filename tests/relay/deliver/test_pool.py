@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from relay.deliver import Unreachable
+from relay.deliver.hop import Unreachable
 from relay.reply import Delivered, Reply
 from relay.upstream import Timeouts
 

@@ -21,10 +21,10 @@ from aiosmtpd.smtp import SMTP
 
 from ledger.address import Address
 from ledger.ident import RANDOM_BITS, new_ident
-from relay.command import MailFrom, parse_mail_from, parse_rcpt_to
-from relay.content import READ_LIMIT_BYTES, TOO_BIG, canonical_message, read_data
-from relay.door import Door
-from relay.login import Network, is_trusted, peer_address
+from relay.accept.command import MailFrom, parse_mail_from, parse_rcpt_to
+from relay.accept.content import READ_LIMIT_BYTES, TOO_BIG, canonical_message, read_data
+from relay.accept.door import Door
+from relay.accept.login import Network, is_trusted, peer_address
 from relay.mail import Client, Envelope, Submission
 from relay.reply import Reply
 

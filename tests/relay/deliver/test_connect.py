@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from relay import connect
-from relay.connect import system_contexts
-from relay.deliver import Unreachable
+from relay.deliver import connect
+from relay.deliver.connect import system_contexts
+from relay.deliver.hop import Unreachable
 from relay.reply import Delivered, Reply
 from relay.upstream import Timeouts
 

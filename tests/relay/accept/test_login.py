@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from relay.login import is_trusted, peer_address
+from relay.accept.login import is_trusted, peer_address
 
 NETWORKS = (ip_network("127.0.0.0/8"), ip_network("10.1.0.0/16"), ip_network("fe80::/10"))
 

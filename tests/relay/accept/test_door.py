@@ -6,8 +6,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
-from relay import door as door_module
-from relay.door import Door
+from relay.accept import door as door_module
+from relay.accept.door import Door
 from relay.reply import Reply
 
 OK = Reply(250, "2.0.0", "OK")

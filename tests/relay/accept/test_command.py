@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.address import Address
-from relay.command import MailFrom, parse_mail_from, parse_rcpt_to
+from relay.accept.command import MailFrom, parse_mail_from, parse_rcpt_to
 from relay.reply import Reply
 
 ALICE = Address("alice", "example.com")

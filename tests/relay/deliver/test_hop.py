@@ -10,7 +10,7 @@ from aiosmtpd import smtp as aiosmtpd_server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relay.deliver import NextHop, Unreachable
+from relay.deliver.hop import NextHop, Unreachable
 from relay.reply import Deferred, Delivered, Failed, Reply
 from relay.upstream import Timeouts, TlsMode, Upstream
 

@@ -1,0 +1,1 @@
+"""SMTP in: what clients say, until it is a submission."""
