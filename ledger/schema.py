@@ -145,7 +145,12 @@ sends = Table(
     Column("subject", Text),
     Column("size_bytes", Integer, nullable=False),
     Column("base_url", Text, nullable=False),
-    Column("verdict", JSON, nullable=False, comment="explain's objects, frozen at acceptance"),
+    Column(
+        "verdict",
+        JSON,
+        nullable=False,
+        comment="ledger.fact.pack_verdict",
+    ),
     Column("tags", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
     Index("ix_sends_time", "accepted_at"),

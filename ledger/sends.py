@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.address import parse_address
 from ledger.event import Event, EventType
 from ledger.events import RecordedEvent, insert_events
-from ledger.fact import CopyFact, Fact, RecipientTold, SendAccepted
+from ledger.fact import CopyFact, Fact, RecipientTold, SendAccepted, pack_verdict
 from ledger.mode import TrackingMode
 from ledger.schema import copies, copy_recipients, links, sends
 
@@ -104,7 +104,7 @@ def _send_row(fact: SendAccepted) -> dict[str, Any]:
         "subject": fact.subject,
         "size_bytes": fact.size_bytes,
         "base_url": fact.base_url,
-        "verdict": [dict(one) for one in fact.verdict],
+        "verdict": pack_verdict(fact.verdict),
         "tags": list(fact.tags),
         "metadata": dict(fact.metadata),
     }

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, case, distinct, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.event import Agent, EventType
+from ledger.fact import unpack_verdict
 from ledger.mode import TrackingMode
 from ledger.schema import copies, copy_recipients, events, sends
 
@@ -68,7 +69,7 @@ async def read_send(connection: AsyncConnection, send_id: str) -> SendRecord | N
     if row is None:
         return None
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
-    return SendRecord(**{**values, "verdict": tuple(row.verdict), "tags": tuple(row.tags)})
+    return SendRecord(**{**values, "verdict": unpack_verdict(row.verdict), "tags": tuple(row.tags)})
 
 
 async def list_summaries(

@@ -93,7 +93,7 @@ class House:
                         "subject": "Offer",
                         "size_bytes": 1,
                         "base_url": "http://127.0.0.1",
-                        "verdict": [],
+                        "verdict": {},
                         "tags": ["spring"],
                         "metadata": {"deal": "7"},
                     }

@@ -138,7 +138,7 @@ async def test_a_recipients_events_include_the_shared_ones_of_his_copies(ledger:
     async with ledger.write() as connection:
         await connection.execute(
             insert(schema.sends),
-            {"send_id": "S1", "accepted_at": AT, "size_bytes": 1, "base_url": "", "verdict": []}
+            {"send_id": "S1", "accepted_at": AT, "size_bytes": 1, "base_url": "", "verdict": {}}
             | {"tags": [], "metadata": {}},
         )
         await connection.execute(

@@ -41,7 +41,7 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Store]:
 
 async def add_send(ledger: Store, copy_id: int, **more: Any) -> None:
     send_id = more.get("send_id", f"S{copy_id}")
-    head = {"send_id": send_id, "accepted_at": AT, "size_bytes": 1, "base_url": "", "verdict": []}
+    head = {"send_id": send_id, "accepted_at": AT, "size_bytes": 1, "base_url": "", "verdict": {}}
     told = {"message_id": "m@x.org", "sender": "a@x.org", "subject": "Offer"}
     extra = {"tags": ["t"], "metadata": {"k": "v"}}
     async with ledger.write() as connection:

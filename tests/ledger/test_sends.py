@@ -13,7 +13,15 @@ from ledger import schema
 from ledger.engine import Store
 from ledger.event import EventType
 from ledger.events import EventFilter, select_events
-from ledger.fact import CopyFact, Fact, LinkFact, RecipientFact, RecipientTold, SendAccepted
+from ledger.fact import (
+    CopyFact,
+    Fact,
+    LinkFact,
+    RecipientFact,
+    RecipientTold,
+    SendAccepted,
+    unpack_verdict,
+)
 from ledger.migrate import open_store
 from ledger.mode import TrackingMode
 from ledger.sends import find_sends, record_facts
@@ -96,7 +104,9 @@ async def test_a_send_is_recorded_with_all_it_had(ledger: Store) -> None:
     rows = await dump(ledger)
     (send,) = rows["sends"]
     assert (send["subject"], send["tags"], send["metadata"]) == ("Grüße", ["tag"], {"key": "value"})
-    assert send["verdict"] == [{"recipient": "b@example.org", "mode": "individual"}]
+    assert unpack_verdict(send["verdict"]) == (
+        {"recipient": "b@example.org", "mode": "individual"},
+    )
     assert [(row["copy_id"], row["mode"], row["relayed_at"]) for row in rows["copies"]] == [
         (10, "individual", None),
         (11, "off", None),

@@ -97,9 +97,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.Text(), nullable=True),
         sa.Column("size_bytes", sa.Integer(), nullable=False),
         sa.Column("base_url", sa.Text(), nullable=False),
-        sa.Column(
-            "verdict", sa.JSON(), nullable=False, comment="explain's objects, frozen at acceptance"
-        ),
+        sa.Column("verdict", sa.JSON(), nullable=False, comment="ledger.fact.pack_verdict"),
         sa.Column("tags", sa.JSON(), nullable=False),
         sa.Column("metadata", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("send_id", name=op.f("pk_sends")),

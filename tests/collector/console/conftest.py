@@ -1,11 +1,11 @@
 """A real console on real stores, and what it shows."""
 
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from collector.console.app import run_console
 from config.settings import Settings
 from ledger.event import Agent, Attribution, Event, EventType
 from ledger.events import RecordedEvent, insert_events
+from ledger.fact import pack_verdict
 from ledger.ident import new_ident
 from ledger.migrate import Stores, open_stores
 from ledger.mode import TrackingMode
@@ -28,6 +29,7 @@ from ledger.spooled import CapturedCopy, capture_copies
 
 ADMIN = Person("admin@example.com", Role.ADMIN)
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+HERE = Path(__file__).parent
 SHOP = "https://shop.example/offer?price=1&year=2027#rates"
 
 
@@ -138,7 +140,7 @@ class Console:
             "subject": "Our offer for 2027",
             "size_bytes": 48_213,
             "base_url": "http://127.0.0.1:8025",
-            "verdict": list(verdict),
+            "verdict": pack_verdict(verdict),
             "tags": [],
             "metadata": {},
             **values,
@@ -173,64 +175,16 @@ class Console:
 
 def explained(recipient: str, copy: int, **values: Any) -> dict[str, Any]:
     """Return an object of `explain --json`."""
-    return {
-        "recipient": recipient,
-        "recipient_type": "to",
-        "mode": "individual",
-        "opens": True,
-        "clicks": "html",
-        "copy": copy,
-        "reasons": [
-            {"of": "mode", "is": "individual", "because": "ceiling", "name": "tracking.mode"}
-        ],
-        "parts": [
-            {"part": "1.1", "media_type": "text/plain", "tracked": False, "reason": "plain_text"},
-            {"part": "1.2", "media_type": "text/html", "tracked": True, "reason": None},
-        ],
-        "links": [
-            {
-                "link_id": "1",
-                "part": "1.2",
-                "url": SHOP,
-                "text": "our offer for 2027",
-                "tracked": True,
-                "reason": None,
-            },
-            {
-                "link_id": None,
-                "part": "1.2",
-                "url": "https://www.acme.example/",
-                "text": "www.acme.example",
-                "tracked": False,
-                "reason": "text_is_url",
-            },
-        ],
-        **values,
-    }
+    usual: dict[str, Any] = json.loads((HERE / "explained.json").read_text(encoding="utf-8"))
+    return {"recipient": recipient, "copy": copy, **usual, **values}
 
 
 def offer_mail(recipient: str, pixel: str = "", link: str = SHOP) -> bytes:
     """Return a copy as a mail program would write it."""
-    message = EmailMessage()
-    message["From"] = "Ann Lee <sales@acme.example>"
-    message["To"] = "Bob Burns <bob@example.org>"
-    message["Subject"] = "Our offer for 2027 – Grüße"
-    message["Date"] = "Tue, 24 Nov 2026 09:00:00 +0100"
-    message["X-For"] = recipient
-    message.set_content(f"Dear Bob,\n\nhere is our offer: {link}\n\nAnn\n")
-    message.add_alternative(
-        f'<!doctype html><html><body style="font-family: sans-serif"><p>Dear Bob,</p><p>here is <a'
-        f' href="{link}">our offer for 2027</a>.</p><p><img src="cid:logo@acme" alt="Acme"'
-        f' width="96" height="32"></p><p>Ann</p>{pixel}</body></html>',
-        subtype="html",
-    )
-    logo = (
-        b'<svg xmlns="http://www.w3.org/2000/svg" width="96" height="32"><rect width="96"'
-        b' height="32" rx="6" fill="#c2410c"/></svg>'
-    )
-    html = message.get_payload()[1]  # type: ignore[index] # two alternatives were just added
-    html.add_related(logo, "image", "svg+xml", cid="<logo@acme>")  # type: ignore[union-attr]
-    return message.as_bytes().replace(b"\n", b"\r\n")
+    text = (HERE / "offer.eml").read_text(encoding="utf-8")
+    for blank, value in (("RECIPIENT", recipient), ("PIXEL", pixel), ("LINK", link)):
+        text = text.replace(blank, value)
+    return text.replace("\n", "\r\n").encode()
 
 
 @pytest.fixture
