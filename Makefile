@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: run setup test check format clean
+.PHONY: run setup test check fuzz format clean
 
 run: setup            ## start the sandbox: relay 2525, collector 8025, console 8026
 	$(BIN)/indicia serve
@@ -32,6 +32,13 @@ check: setup          ## format, lint, types, import contracts, unit and golden 
 test: check           ## all tests; installs Postfix and Chromium where it is root
 	tests/install-daemons
 	$(BIN)/pytest -q -m "daemon or crash or corpus"
+
+TIME ?= 300
+SEED ?= 1
+fuzz: setup           ## mutated mail for TIME=300 seconds from SEED=1, then Atheris for as long; goes on where it ended
+	$(BIN)/python tests/fuzz/run.py $(TIME) --seed $(SEED) --state var/fuzz
+	-$(BIN)/uv sync --quiet --frozen --inexact --group fuzz
+	$(BIN)/python tests/fuzz/guided.py $(TIME) --state var/fuzz
 
 format: setup         ## let ruff write the layout
 	$(BIN)/ruff format .
