@@ -58,7 +58,7 @@ class Reading:
 def read_mail(raw: bytes) -> Reading:
     """Return what a mail program would show of a mail, however broken it is.
 
-    Law: no bytes make it raise.
+    Law: no bytes make it raise, and what comes back can be written as UTF-8.
     """
     message = message_from_bytes(raw)
     leaves = [part for part in message.walk() if not part.is_multipart()]
@@ -67,7 +67,9 @@ def read_mail(raw: bytes) -> Reading:
     images = {_content_id(part): part for part in leaves if _content_id(part)}
     shown = [part for part in (html, text) if part is not None]
     return Reading(
-        fields=tuple((name, _decoded(str(value))) for name, value in message.raw_items()),
+        fields=tuple(
+            (_encodable(name), _decoded(str(value))) for name, value in message.raw_items()
+        ),
         html=None if html is None else _stand_alone(_text_of(html), images),
         text=None if text is None else _pieces(_text_of(text)),
         attachments=tuple(
@@ -94,17 +96,25 @@ def _payload(part: Message) -> bytes:
 def _text_of(part: Message) -> str:
     charset = part.get_content_charset("utf-8")
     try:
-        return _payload(part).decode(charset, "replace")
+        return _encodable(_payload(part).decode(charset, "replace"))
     except (LookupError, ValueError):
         return _payload(part).decode("latin-1")
 
 
 def _decoded(value: str) -> str:
-    unfolded = re.sub(r"\r?\n(?=[ \t])", "", value)
+    unfolded = re.sub(r"\r?\n(?=[ \t])", "", _encodable(value))
     try:
-        return str(make_header(decode_header(unfolded)))
+        return _encodable(str(make_header(decode_header(unfolded))))
     except (HeaderParseError, LookupError, ValueError):
         return unfolded
+
+
+def _encodable(value: str) -> str:
+    # RFC 6532 permits UTF-8 in header fields; the parser keeps such bytes as lone surrogates.
+    try:
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:  # a charset such as unicode-escape has made others
+        return value.encode("utf-8", "replace").decode("utf-8")
 
 
 def _stand_alone(html: str, images: dict[str, Message]) -> str:
@@ -133,4 +143,4 @@ def _pieces(text: str) -> tuple[Piece, ...]:
 
 def _attachment(part: Message) -> Attachment:
     name = part.get_filename() or "without a name"
-    return Attachment(_decoded(name), part.get_content_type(), len(_payload(part)))
+    return Attachment(_decoded(name), _encodable(part.get_content_type()), len(_payload(part)))
