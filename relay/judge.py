@@ -30,8 +30,9 @@ from relay.verdict import (
     Verdict,
 )
 
-MAX_RECEIVED = 50
-"""Of a message that is taken; Postfix's hopcount_limit is 50, RFC 5321 6.3 asks for 100 or less."""
+LOOP_RECEIVED = 50
+"""So many Received fields make a loop."""
+# Deviates: RFC 5321 6.3 asks for 100 or more; Postfix's hopcount_limit is 50.
 
 _LOOP = Reply(554, "5.4.6", "Too many hops: this message is in a loop")
 
@@ -43,7 +44,7 @@ def judge(submission: Submission, entity: Entity, policy: Policy) -> Verdict:
     Law: the order of rules, controls and recipients does not matter.
     """
     header = read_header(submission.raw, entity.start, entity.body)
-    if sum(field.name == b"received" for field in header.fields) > MAX_RECEIVED:
+    if sum(field.name == b"received" for field in header.fields) >= LOOP_RECEIVED:
         return Refuse(_LOOP)
     controls = read_controls(_control_values(header))
     return Accept(

@@ -124,10 +124,10 @@ def judge_link(reference: Reference, rules: LinkRules) -> Target | PassThrough:
     return _target(href, url, reference, rules)
 
 
-# The templates of others: Handlebars and Jinja, Mailchimp, ERB, shell, and %NAME%, which is none
-# where it is percent-encoding.
+# The templates of others: Handlebars and Jinja, Mailchimp, ERB, shell, and %NAME%.  Percent-encoding
+# is none of them, `{%22` a JSON object's start; editors encode the braces of the first and the bar.
 _PLACEHOLDER = re.compile(
-    r"\{[{%]|\*\|.*?\|\*|<%|\$\{"
+    r"\{\{|%7b%7b|\{%(?![2-7][0-9a-f])|\*(?:\||%7c).*?(?:\||%7c)\*|<%|\$\{"
     r"|%(?![0-9a-f]{2})[a-z_][\w.-]*%|%[a-z_][\w.-]*%(?![0-9a-f]{2})",
     re.IGNORECASE,
 )

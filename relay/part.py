@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from relay.link import LinkRules
 from relay.mail import Entity
-from relay.mark import Marks, edits_hold, find_marks, growth, pixel_edit, pixel_places
+from relay.mark import FoundLink, Marks, edits_hold, find_marks, growth, pixel_edit, pixel_places
 from relay.mime.encoding import (
     Decoded,
     Spliced,
@@ -33,6 +33,16 @@ class HtmlPart:
     """The edits that `segments_laid` has."""
     segments_laid: tuple[Segment, ...] = field(default=(), repr=False)
 
+    @property
+    def links(self) -> tuple[FoundLink, ...]:
+        """The links that may be tracked."""
+        return self.marks.links
+
+    @property
+    def left(self) -> tuple[LeftLink, ...]:
+        """The links that are left alone."""
+        return self.marks.left
+
     def edits(self, *, opens: bool, clicks: bool) -> tuple[Edit, ...]:
         """Return what is replaced, put in and taken out for one treatment, in order."""
         marks = self.marks
@@ -54,7 +64,11 @@ class HtmlPart:
         return spliced.segments
 
     def _line_end(self) -> bytes:
-        """Return what must follow a pixel: a line end, where it is the last of the message."""
+        """Return what must follow a pixel: a line end, where it is the last of the message.
+
+        It stands on a line of its own, so that the last line, however long, does not grow; and
+        SMTP ends every line (RFC 5321 2.3.8).
+        """
         decoded = self.decoded
         last = self.pixel == len(decoded.text) and decoded.end == len(decoded.raw)
         return b"\r\n" if last and decoded.encoding is not TransferEncoding.BASE64 else b""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger.address import parse_address
 from ledger.mode import TrackingMode
-from relay.judge import MAX_RECEIVED, judge
+from relay.judge import LOOP_RECEIVED, judge
 from relay.mail import Client, Envelope, RecipientType, Submission
 from relay.mime.entity import parse_entity
 from relay.policy import Policy, Rule
@@ -123,13 +123,13 @@ def test_verdicts_are_in_the_order_of_the_envelope() -> None:
     ]
 
 
-@pytest.mark.parametrize("count", [0, 1, MAX_RECEIVED])
+@pytest.mark.parametrize("count", [0, 1, LOOP_RECEIVED - 1])
 def test_a_message_may_have_come_a_long_way(count: int) -> None:
     assert isinstance(verdict_on(submit(*["Received: from a by b"] * count)), Accept)
 
 
 def test_a_message_in_a_loop_is_refused() -> None:
-    fields = [f"{'RECEIVED' if number % 2 else 'Received'}: x" for number in range(51)]
+    fields = [f"{'RECEIVED' if number % 2 else 'Received'}: x" for number in range(LOOP_RECEIVED)]
     assert verdict_on(submit(*fields)) == Refuse(
         Reply(554, "5.4.6", "Too many hops: this message is in a loop")
     )
