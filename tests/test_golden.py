@@ -1,8 +1,8 @@
 """Whole messages, byte for byte: each folder of tests/golden is one case.
 
 `message.eml` is what was submitted, `expected.eml` the copy of the first recipient, `case.toml`
-what is not in the message, and README.md says what is shown and whence the mail comes.  After a
-review
+what is not in the message and what becomes of links and parts, and README.md says what is shown
+and whence the mail comes.  Cases that show a reason bear its name.  After a review
 `INDICIA_ACCEPT_GOLDEN=1 pytest tests/test_golden.py` writes expected.eml anew.
 """
 
@@ -53,10 +53,15 @@ def test_the_copy_is_as_reviewed(folder: Path) -> None:
     assert [link.url for link in template.links] == case.get("links", [])
     left = [[link.url, str(link.reason.reason)] for link in template.left]
     assert left == case.get("left", [])
+    if "parts" in case:
+        parts = {
+            part.part: str(part.reason.reason) if part.reason else "" for part in template.parts
+        }
+        assert parts == case["parts"]
 
 
 def test_each_case_says_what_it_shows() -> None:
-    assert len(_CASES) > 11
+    assert len(_CASES) >= 60
     for folder in _CASES:
         text = (folder / "README.md").read_text("utf-8")
         assert text.startswith("# ")
@@ -65,9 +70,8 @@ def test_each_case_says_what_it_shows() -> None:
 
 
 def _first_copy(raw: bytes, case: Mapping[str, Any]) -> tuple[Template, bytes]:
-    policy = replace(
-        _POLICY, **{key: _option(value) for key, value in case.get("policy", {}).items()}
-    )
+    options = {key: _option(key, value) for key, value in case.get("policy", {}).items()}
+    policy = replace(_POLICY, **options)
     submission = Submission(
         "01ARZ3NDEKTSV4RRFFQ69G5FAV",
         Envelope(
@@ -88,5 +92,7 @@ def _first_copy(raw: bytes, case: Mapping[str, Any]) -> tuple[Template, bytes]:
     return template, re.sub(rb"(?m)^\.", b"", stamp_copy(template, copy, _KEY))
 
 
-def _option(value: object) -> object:
+def _option(key: str, value: Any) -> Any:
+    if key == "mode":
+        return TrackingMode(value)
     return tuple(value) if isinstance(value, list) else value
