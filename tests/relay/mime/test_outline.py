@@ -212,11 +212,30 @@ def test_quoted_history_ends_with_its_element(quote: str) -> None:
     assert [link.quoted for link in outline.links] == [True, False]
 
 
-@pytest.mark.parametrize("mark", ['<div id="divRplyFwdMsg">', "<div id=appendonsend></div>"])
+_RULE = "border:none;border-top:solid {} 1.0pt;padding:3.0pt 0{} 0cm 0cm"
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        '<div id="divRplyFwdMsg">',
+        "<div id=appendonsend></div>",
+        f"<div style='{_RULE.format('#E1E1E1', 'in')}'>",
+        f'<div style="{_RULE.format("#B5C4DF", "cm")}">',
+    ],
+)
 def test_after_the_marks_of_outlook_all_is_history(mark: str) -> None:
     outline = _outline(f'<a href="new">n</a>{mark}<div>x</div></div><a href="old">o</a>')
     assert outline.history == len('<a href="new">n</a>')
     assert [link.quoted for link in outline.links] == [False, True]
+
+
+def test_a_rule_of_another_kind_is_no_history() -> None:
+    for tag in (
+        "<div style='border:none;border-top:solid #E1E1E1 2.0pt'>",
+        "<div class=x>#e1e1e1 1.0pt",
+    ):
+        assert _outline(f'{tag}<a href="x">x</a>').history is None
 
 
 def test_a_blockquote_that_cites_nothing_is_no_history() -> None:
