@@ -1,6 +1,7 @@
 """HUB, the way in: parse, judge, compile, split, store.
 
-Nothing is answered 250 before it is durable, and nothing is half accepted.
+Nothing is answered 250 before it is durable, and nothing is half accepted.  A fault of ours in
+what tracking needs costs the tracking, never the mail.
 """
 
 import asyncio
@@ -14,7 +15,8 @@ from ledger.ident import RANDOM_BITS, new_ident
 from relay.compile import compile_template
 from relay.explain import explain_send
 from relay.facts import accepted_fact
-from relay.judge import judge
+from relay.fault import pass_for_fault
+from relay.judge import IN_A_LOOP, LOOP_RECEIVED, judge
 from relay.mail import Submission
 from relay.mime.entity import parse_entity
 from relay.policy import Policy
@@ -23,7 +25,8 @@ from relay.reply import Reply
 from relay.send import Send
 from relay.split import split_copies
 from relay.spool import Spool
-from relay.verdict import Refuse
+from relay.untouched import count_received, leave_untouched, untouched_copy
+from relay.verdict import PassReason, PassThrough, Refuse
 
 _LONG_BYTES = 256 * 1024
 """Compiling more takes over 5 ms, and the loop has others to serve: it is done in a thread."""
@@ -71,7 +74,19 @@ class Intake:
 
 
 def prepare_send(submission: Submission, policy: Policy, key_id: int) -> Stored | Reply:
-    """Return what is to be stored of a submission, or the reply that refuses it."""
+    """Return what is to be stored of a submission, or the reply that refuses it.
+
+    Law: whatever a stage raises, short of memory, the message goes out as it came.
+    """
+    try:
+        return _prepare_tracked(submission, policy, key_id)
+    except MemoryError:
+        raise  # it is put off: with less at once it may come in
+    except Exception as error:  # noqa: BLE001 - house rule 29 apart: a fault here holds up no mail
+        return _prepare_untouched(submission, policy, key_id, pass_for_fault(error))
+
+
+def _prepare_tracked(submission: Submission, policy: Policy, key_id: int) -> Stored | Reply:
     entity = parse_entity(submission.raw)
     verdict = judge(submission, entity, policy)
     if isinstance(verdict, Refuse):
@@ -84,8 +99,19 @@ def prepare_send(submission: Submission, policy: Policy, key_id: int) -> Stored 
     return Stored(submission, template, copies, fact)
 
 
+def _prepare_untouched(
+    submission: Submission, policy: Policy, key_id: int, why: PassThrough
+) -> Stored | Reply:
+    if count_received(submission.raw) >= LOOP_RECEIVED:
+        return IN_A_LOOP
+    copy = untouched_copy(submission, key_id, next(_draw_copy_ids()))
+    return leave_untouched(submission, policy, copy, _draw_event_ids(submission), why)
+
+
 def _accepted(stored: Stored) -> Reply:
-    submission = stored.submission
+    submission, passed = stored.submission, stored.template.passed
+    if passed is not None and passed.reason is PassReason.OUR_FAULT:
+        _log.error("tracking.failed", send_id=submission.send_id, fault=passed.detail)
     _log.info(
         "submission.accepted",
         send_id=submission.send_id,

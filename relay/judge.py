@@ -34,7 +34,7 @@ LOOP_RECEIVED = 50
 """So many Received fields make a loop."""
 # Deviates: RFC 5321 6.3 asks for 100 or more; Postfix's hopcount_limit is 50.
 
-_LOOP = Reply(554, "5.4.6", "Too many hops: this message is in a loop")
+IN_A_LOOP = Reply(554, "5.4.6", "Too many hops: this message is in a loop")
 
 
 def judge(submission: Submission, entity: Entity, policy: Policy) -> Verdict:
@@ -45,7 +45,7 @@ def judge(submission: Submission, entity: Entity, policy: Policy) -> Verdict:
     """
     header = read_header(submission.raw, entity.start, entity.body)
     if sum(field.name == b"received" for field in header.fields) >= LOOP_RECEIVED:
-        return Refuse(_LOOP)
+        return Refuse(IN_A_LOOP)
     controls = read_controls(_control_values(header))
     return Accept(
         treatments=tuple(_judge_recipients(submission, header, policy, controls)),

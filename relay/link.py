@@ -124,8 +124,8 @@ def judge_link(reference: Reference, rules: LinkRules) -> Target | PassThrough:
     return _target(href, url, reference, rules)
 
 
-# The templates of others: Handlebars and Jinja, Mailchimp, ERB, shell, and %NAME%.  Percent-encoding
-# is none of them, `{%22` a JSON object's start; editors encode the braces of the first and the bar.
+# The templates of others: Handlebars and Jinja, Mailchimp, ERB, shell, and %NAME%, but neither
+# percent-encoding nor JSON (`{%22`).  Editors encode braces of the first, bars of the second.
 _PLACEHOLDER = re.compile(
     r"\{\{|%7b%7b|\{%(?![2-7][0-9a-f])|\*(?:\||%7c).*?(?:\||%7c)\*|<%|\$\{"
     r"|%(?![0-9a-f]{2})[a-z_][\w.-]*%|%[a-z_][\w.-]*%(?![0-9a-f]{2})",

@@ -156,3 +156,60 @@ def test_where_nothing_may_be_tracked_all_share_one_copy() -> None:
     stored = prepare_send(submission(), replace(POLICY, mode=TrackingMode.OFF), 7)
     assert isinstance(stored, Stored)
     assert [len(copy.recipients) for copy in stored.copies] == [3]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("fault injected"), RecursionError()], ids=repr)
+@pytest.mark.parametrize(
+    "stage",
+    ["parse_entity", "judge", "compile_template", "split_copies", "explain_send", "accepted_fact"],
+)
+async def test_law_whatever_a_stage_raises_the_message_goes_out_as_it_came(
+    stage: str, error: Exception, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(intake_module, stage, fail)
+    with capture_logs() as logs:
+        reply = await Intake(POLICY, spool, 7).take_in(submission())
+    assert reply.code == 250
+    (claim,) = await spool.claim(10, NOW, 60)
+    received, found, rest = claim.template.original.partition(b"From: Alice")
+    assert received.startswith(b"Received: by relay.test ")
+    assert found + rest == RAW.replace(b"Bcc: dave@example.org\r\n", b"")
+    assert [str(one.address) for one in claim.copy.recipients] == [
+        "bob@example.org",
+        "carol@example.org",
+        "dave@example.org",
+    ]
+    (line,) = [line for line in logs if line["event"] == "tracking.failed"]
+    assert (line["log_level"], line["send_id"]) == ("error", claim.copy.send_id)
+    assert line["fault"].startswith(f"{type(error).__name__} in relay.intake, line ")
+
+
+async def test_a_fault_within_compiling_is_counted_too(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.compile.list_shown", lambda _: 1 / 0)
+    with capture_logs() as logs:
+        assert (await Intake(POLICY, spool, 7).take_in(submission())).code == 250
+    assert [line["fault"] for line in logs if line["event"] == "tracking.failed"]
+
+
+async def test_a_lack_of_memory_is_not_hidden(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(intake_module, "parse_entity", fail)
+    with pytest.raises(MemoryError):
+        await Intake(POLICY, spool, 7).take_in(submission())
+
+
+async def test_a_loop_is_refused_even_where_nothing_else_works(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_module, "judge", lambda *_: 1 / 0)
+    reply = await Intake(POLICY, spool, 7).take_in(submission(b"Received: x\r\n" * 50 + RAW))
+    assert (reply.code, reply.enhanced) == (554, "5.4.6")

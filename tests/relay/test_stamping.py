@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from structlog.testing import capture_logs
 
 from ledger.address import parse_address
 from ledger.mode import TrackingMode
@@ -54,6 +55,24 @@ def test_an_untracked_copy_is_the_original() -> None:
 
 def test_a_copy_whose_key_is_gone_is_the_original() -> None:
     assert Stamping({3: KEY}).stamp(claim(1, key_id=4)) == ORIGINAL
+
+
+def test_a_copy_that_can_not_be_stamped_is_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stamping, "stamp_prepared", lambda *_: 1 / 0)
+    with capture_logs() as logs:
+        assert Stamping({3: KEY}).stamp(claim(1)) == ORIGINAL
+    (line,) = logs
+    assert (line["event"], line["log_level"], line["copy_id"]) == ("stamping.failed", "error", 1)
+    assert line["fault"].startswith("ZeroDivisionError in relay.stamping, line ")
+
+
+def test_a_lack_of_memory_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(stamping, "stamp_prepared", fail)
+    with pytest.raises(MemoryError):
+        Stamping({3: KEY}).stamp(claim(1))
 
 
 def test_long_mail_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
