@@ -5,19 +5,21 @@ anything goes wrong the original goes out, with the reason on record.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from ledger.token import MAX_SLOT, TOKEN_CHARACTERS
+from relay.fault import pass_for_fault
 from relay.link import LinkRules, make_link_rules
 from relay.mail import Entity, Submission
-from relay.mark import apply_edits
+from relay.mark import FoundLink, apply_edits
 from relay.mime.encoding import Decoded, decode_body
 from relay.mime.entity import leaves, parse_entity, walk_entities
 from relay.mime.header import Header, read_header
 from relay.outgoing import Outgoing, double_dots, lay_out, make_outgoing
 from relay.part import HtmlPart, place_pixel, read_part, settle_part
+from relay.plain import LinkNumbers, TextPart, read_text
 from relay.policy import Policy
 from relay.shown import ShownPart, list_shown
 from relay.template import Edit, Layout, LeftLink, Link, PartNote, Segment, Slot, Span, Template
@@ -54,9 +56,10 @@ def compile_template(
     rules = make_link_rules(policy, original.base_url, _unsubscribe_urls(header))
     try:
         template = _instrument(original, entity, _Wish(outgoing, rules, wanted))
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001 - house rule 29 apart: a fault here must hold up no mail
-        fault = PassThrough(PassReason.OUR_FAULT, f"{type(error).__name__}: {error}"[:200])
-        return _left_alone(original, entity, fault)
+        return _left_alone(original, entity, pass_for_fault(error))
     if policy.observe and template.layouts:
         return replace(template, layouts=(), passed=PassThrough(PassReason.OBSERVE))
     return template
@@ -80,29 +83,57 @@ class _Wish:
         """Whether any treatment has links in HTML tracked."""
         return any(clicks.html for _, clicks in self.wanted)
 
+    @property
+    def text_clicks(self) -> bool:
+        """Whether any treatment has links in plain text tracked."""
+        return any(clicks.text for _, clicks in self.wanted)
+
+    def tracks_links(self, part: "_Part") -> bool:
+        """Tell whether any treatment has the links of a part tracked."""
+        return self.clicks if isinstance(part, HtmlPart) else self.text_clicks
+
+
+_Part = HtmlPart | TextPart
+
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """The HTML parts by path, in order: those that carry marks, and why others do not."""
+    """The parts by path: those that carry marks, and why others do not."""
 
     parts: dict[str, HtmlPart]
     passed: dict[str, PassThrough]
+    texts: dict[str, TextPart] = field(default_factory=dict)
+
+    @property
+    def links(self) -> Iterator[FoundLink]:
+        """The links of HTML parts."""
+        return (link for part in self.parts.values() for link in part.links)
+
+    def html_first(self) -> Iterator[_Part]:
+        """Yield the parts that carry marks, those of HTML first."""
+        yield from self.parts.values()
+        yield from self.texts.values()
+
+    def in_order(self) -> tuple[_Part, ...]:
+        """Return the parts that carry marks in order of the message."""
+        return tuple(sorted(self.html_first(), key=lambda part: part.entity.start))
 
 
 def _instrument(original: Template, entity: Entity, wish: _Wish) -> Template:
     shown = list_shown(entity)
     read = _read_parts(shown, wish)
-    if sum(len(part.marks.links) for part in read.parts.values()) > MAX_SLOT:
+    if sum(1 for _ in read.links) > MAX_SLOT:
         return _left_alone(original, entity, PassThrough(PassReason.TOO_MANY_LINKS))
     _lay_parts(shown, read, wish)
-    parts = tuple(read.parts.values())
-    layouts = tuple(_layouts(parts, wish))
+    if _read_texts(shown, read, wish) > MAX_SLOT:
+        return _left_alone(original, entity, PassThrough(PassReason.TOO_MANY_LINKS))
+    layouts = tuple(_layouts(read.in_order(), wish))
     return replace(
         original,
         layouts=layouts,
-        links=tuple(_links(parts)) if wish.clicks else (),
-        left=tuple(_left_links(parts, clicks=wish.clicks)),
-        parts=tuple(_note(part, read, clicks=wish.clicks) for part in shown),
+        links=tuple(_links(filter(wish.tracks_links, read.html_first()))),
+        left=tuple(_left_links(read.html_first(), wish)),
+        parts=tuple(_note(part, read, wish) for part in shown),
         passed=None if layouts else _why_nothing(shown, read),
     )
 
@@ -147,9 +178,30 @@ def _lay_parts(shown: Sequence[ShownPart], read: _Read, wish: _Wish) -> None:
         read.passed.setdefault(last, PassThrough(PassReason.NO_PLACE_FOR_PIXEL))
 
 
-def _layouts(parts: Sequence[HtmlPart], wish: _Wish) -> Iterator[Layout]:
+def _read_texts(shown: Sequence[ShownPart], read: _Read, wish: _Wish) -> int:
+    """Read the text parts, where links in them may be tracked; return the last number."""
+    if not wish.rules.policy.text_clicks:
+        return 0
+    numbers = LinkNumbers(read.links)
+    for part in shown:
+        if part.passed is PassReason.PLAIN_TEXT:
+            found = read_text(wish.outgoing.raw, part.entity, wish.rules, numbers)
+            if isinstance(found, PassThrough):
+                read.passed[part.entity.path] = found
+            else:
+                read.texts[part.entity.path] = found
+    return numbers.last
+
+
+def _edits_of(part: _Part, *, opens: bool, clicks: Clicks) -> tuple[Edit, ...]:
+    if isinstance(part, HtmlPart):
+        return part.edits(opens=opens, clicks=clicks.html)
+    return part.edits(clicks=clicks.text)
+
+
+def _layouts(parts: Sequence[_Part], wish: _Wish) -> Iterator[Layout]:
     for opens, clicks in wish.wanted:
-        edits = [part.edits(opens=opens, clicks=clicks.html) for part in parts]
+        edits = [_edits_of(part, opens=opens, clicks=clicks) for part in parts]
         segments = _raw_segments(parts, edits, len(wish.outgoing.raw))
         if any(isinstance(segment, Slot) for segment in segments):
             layout = Layout(opens, clicks, lay_out(wish.outgoing, segments))
@@ -163,7 +215,7 @@ _Edits = Sequence[tuple[Edit, ...]]
 """Of each part."""
 
 
-def _raw_segments(parts: Sequence[HtmlPart], edits: _Edits, size: int) -> tuple[Segment, ...]:
+def _raw_segments(parts: Sequence[_Part], edits: _Edits, size: int) -> tuple[Segment, ...]:
     """Return the whole message with edits made, spans over the submission."""
     segments: list[Segment] = []
     position = 0
@@ -189,7 +241,7 @@ def _check_layout(layout: Layout, raw: bytes, outgoing: Outgoing) -> None:
         raise SelfCheckError(msg)
 
 
-def _check_parts(raw: bytes, parts: Sequence[HtmlPart], edits: _Edits) -> None:
+def _check_parts(raw: bytes, parts: Sequence[_Part], edits: _Edits) -> None:
     """Raise SelfCheckError unless each part of the message `raw` decodes to its text edited."""
     entities = {entity.path: entity for entity in walk_entities(parse_entity(raw))}
     for part, of_part in zip(parts, edits, strict=True):
@@ -202,9 +254,9 @@ def _check_parts(raw: bytes, parts: Sequence[HtmlPart], edits: _Edits) -> None:
             raise SelfCheckError(msg)
 
 
-def _links(parts: Sequence[HtmlPart]) -> Iterator[Link]:
+def _links(parts: Iterable[_Part]) -> Iterator[Link]:
     for part in parts:
-        for link in part.marks.links:
+        for link in part.links:
             target = link.target
             yield Link(
                 link.number,
@@ -216,24 +268,24 @@ def _links(parts: Sequence[HtmlPart]) -> Iterator[Link]:
             )
 
 
-def _left_links(parts: Sequence[HtmlPart], *, clicks: bool) -> Iterator[LeftLink]:
+def _left_links(parts: Iterable[_Part], wish: _Wish) -> Iterator[LeftLink]:
     off = PassThrough(PassReason.CLICKS_OFF)
     for part in parts:
-        yield from part.marks.left
-        if not clicks:
-            for link in part.marks.links:
+        yield from part.left
+        if not wish.tracks_links(part):
+            for link in part.links:
                 yield LeftLink(part.entity.path, link.target.url, link.text, off)
 
 
-def _note(part: ShownPart, read: _Read, *, clicks: bool) -> PartNote:
+def _note(part: ShownPart, read: _Read, wish: _Wish) -> PartNote:
     entity = part.entity
-    if part.passed is not None:
-        return PartNote(entity.path, entity.media_type, PassThrough(part.passed))
-    found = read.parts.get(entity.path)
-    if found is not None and (found.pixel is not None or (clicks and found.marks.links)):
+    found: _Part | None = read.parts.get(entity.path) or read.texts.get(entity.path)
+    pixel = isinstance(found, HtmlPart) and found.pixel is not None
+    if found is not None and (pixel or (wish.tracks_links(found) and found.links)):
         return PartNote(entity.path, entity.media_type, None)
-    passed = read.passed.get(entity.path, PassThrough(PassReason.NOTHING_TO_TRACK))
-    return PartNote(entity.path, entity.media_type, passed)
+    reason = PassReason.NOTHING_TO_TRACK if found is not None else part.passed
+    nothing = PassThrough(reason or PassReason.NOTHING_TO_TRACK)
+    return PartNote(entity.path, entity.media_type, read.passed.get(entity.path, nothing))
 
 
 def _why_nothing(shown: Sequence[ShownPart], read: _Read) -> PassThrough:
@@ -241,7 +293,7 @@ def _why_nothing(shown: Sequence[ShownPart], read: _Read) -> PassThrough:
     html = [part for part in shown if part.passed is None]
     displayed = [read.passed.get(part.entity.path) for part in html if part.displayed]
     reasons = [passed for passed in displayed if passed is not None]
-    nothing = PassReason.NOTHING_TO_TRACK if html else PassReason.NO_HTML
+    nothing = PassReason.NOTHING_TO_TRACK if html or read.texts else PassReason.NO_HTML
     return reasons[-1] if reasons else PassThrough(nothing)
 
 

@@ -40,7 +40,8 @@ class _Found:
     """What a layout puts in; of none, nothing, for a reason."""
 
     pixel_part: str | None
-    links: frozenset[int]
+    links: frozenset[tuple[int, str]]
+    """Number and part."""
     why: PassReason | None = None
 
 
@@ -116,7 +117,7 @@ def _explain_content(template: Template, layout: int | None, treatment: Treatmen
     else:
         reason = _why_nothing(template) if treatment.tracks else PassReason.MODE_OFF
         found = _Found(None, frozenset(), reason)
-    linked = {link.part for link in template.links if link.number in found.links}
+    linked = {part for _, part in found.links}
     has_links = {link.part for link in template.links}
     parts = [
         _part_object(
@@ -135,15 +136,18 @@ def _explain_content(template: Template, layout: int | None, treatment: Treatmen
 def _find_slots(template: Template, layout: Layout) -> _Found:
     slots = [segment for segment in layout.segments if isinstance(segment, Slot)]
     pixel = any(slot.kind is SlotKind.PIXEL for slot in slots)
+    html = [note for note in template.parts if note.media_type == "text/html"]
     # The pixel stands in the last HTML part that is shown.
-    html = [
-        note.part
-        for note in template.parts
-        if note.media_type == "text/html" and note.reason is None
-    ]
+    carrying = [note.part for note in html if note.reason is None]
+    html_parts = {note.part for note in html}
+    places = {(slot.number, slot.html) for slot in slots if slot.kind is SlotKind.LINK}
     return _Found(
-        pixel_part=(html[-1] if html else "") if pixel else None,
-        links=frozenset(slot.number for slot in slots if slot.kind is SlotKind.LINK),
+        pixel_part=(carrying[-1] if carrying else "") if pixel else None,
+        links=frozenset(
+            (link.number, link.part)
+            for link in template.links
+            if (link.number, link.part in html_parts) in places
+        ),
     )
 
 
@@ -172,7 +176,7 @@ def _part_object(note: PartNote, found: _Found, *, tracked: bool, has_links: boo
 
 
 def _link_object(link: Link, found: _Found) -> Explained:
-    tracked = link.number in found.links
+    tracked = (link.number, link.part) in found.links
     reason = None if tracked else (found.why or PassReason.CLICKS_OFF).value
     return {
         "link_id": str(link.number),

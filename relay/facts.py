@@ -7,6 +7,7 @@ from ledger.fact import CopyFact, LinkFact, RecipientFact, SendAccepted
 from relay.mail import Copy
 from relay.mime.header import decode_text, read_header
 from relay.send import Send
+from relay.template import Link
 
 MAX_SUBJECT = 500
 """Characters; RFC 5322 2.1.1 permits a line of 998, no list shows more than a hundred."""
@@ -40,10 +41,17 @@ def accepted_fact(
         tags=send.accept.tags,
         metadata=send.accept.metadata,
         copies=tuple(_copy_fact(copy, event_ids) for copy in send.copies),
-        links=tuple(
-            LinkFact(link.number, link.part, link.url, link.text) for link in send.template.links
-        ),
+        links=tuple(_link_facts(send.template.links)),
     )
+
+
+def _link_facts(links: Sequence[Link]) -> Iterator[LinkFact]:
+    """Yield each link once, where it stands in HTML if it does."""
+    told: set[int] = set()
+    for link in links:
+        if link.number not in told:
+            told.add(link.number)
+            yield LinkFact(link.number, link.part, link.url, link.text)
 
 
 def message_names(raw: bytes) -> tuple[str | None, str | None]:

@@ -21,7 +21,9 @@ class ShownPart:
 
     entity: Entity
     passed: PassReason | None
-    """Why it is no HTML that may carry links of ours; None where it is."""
+    """Why it is no HTML that may carry marks of ours; None where it is.
+
+    `plain_text`: it may carry links where links in text are tracked."""
     displayed: bool = True
     """A reader who reads HTML sees it, rather than another alternative of it."""
 
@@ -67,7 +69,8 @@ def _alternative(entity: Entity) -> Iterator[ShownPart]:
 
 def _left(entity: Entity, reason: PassReason) -> Iterator[ShownPart]:
     for leaf in leaves(entity):
-        yield ShownPart(leaf, _why_no_html(leaf) or reason, displayed=False)
+        why = _why_no_html(leaf)
+        yield ShownPart(leaf, reason if why in _TEXT else why, displayed=False)
 
 
 def _why_no_html(entity: Entity) -> PassReason | None:
@@ -80,6 +83,7 @@ def _why_no_html(entity: Entity) -> PassReason | None:
     return _BY_TYPE.get(entity.media_type, PassReason.NOT_TEXT)
 
 
+_TEXT = (None, PassReason.PLAIN_TEXT)
 _BY_TYPE: dict[str, PassReason | None] = {
     "text/html": None,
     "text/x-amp-html": PassReason.AMP,

@@ -90,10 +90,13 @@ def _fill(segment: Segment, original: bytes, token: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A tracked link of the message."""
+    """A tracked link of the message, in one part.
+
+    What is in text/html and in text/plain is one link: both have its number and destination.
+    """
 
     number: int
-    """Of its slot."""
+    """Of its slots."""
     part: str
     url: str
     """The destination as the mail had it, serialised by the URL Standard, fragment included."""
@@ -155,6 +158,7 @@ class Template:
     base_url: str
     """Of the sender's tracking host, without a final slash."""
     links: tuple[Link, ...] = ()
+    """Those of HTML parts first."""
     left: tuple[LeftLink, ...] = ()
     parts: tuple[PartNote, ...] = ()
     passed: PassThrough | None = None

@@ -41,6 +41,7 @@ class PassReason(StrEnum):
     UNKNOWN_CHARSET = "unknown_charset"
     BROKEN_CHARSET = "broken_charset"
     AMBIGUOUS_HTML = "ambiguous_html"
+    AMBIGUOUS_TEXT = "ambiguous_text"
     NO_PLACE_FOR_PIXEL = "no_place_for_pixel"
     LINE_TOO_LONG = "line_too_long"
     # a link

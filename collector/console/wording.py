@@ -183,6 +183,7 @@ _PASSED = {
     "unknown_charset": "its character set is not known",
     "broken_charset": "it is not in the character set it claims",
     "ambiguous_html": "its HTML can be read in more than one way",
+    "ambiguous_text": "mail programs would not agree where it ends",
     "no_place_for_pixel": "no place was found where a pixel would surely be shown",
     "line_too_long": "a line in it is too long to be changed safely",
     "text_is_url": "its text is itself an address; filters call a mismatch phishing",
