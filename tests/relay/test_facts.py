@@ -1,6 +1,7 @@
 """What the ledger is told of a send."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -32,6 +33,15 @@ def send(sender: Address | None = ANN) -> Send:
             Copy(8, "S", TrackingMode.OFF, None, 1, (Recipient(EVE, RecipientType.BCC),)),
         ),
     )
+
+
+def test_a_link_that_is_in_two_parts_is_told_once() -> None:
+    one = send()
+    (html,) = one.template.links
+    text = replace(html, part="1.1", text="https://y.example/#a")
+    two = replace(one, template=replace(one.template, links=(html, text)))
+    fact = accepted_fact(two, (), map(str, itertools.count()))
+    assert fact.links == (LinkFact(1, "1.2", "https://y.example/#a", "Offer"),)
 
 
 def test_an_accepted_send_is_told_whole() -> None:
