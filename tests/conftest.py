@@ -1,9 +1,18 @@
-"""The decision table of the policy, for every test that asks for `policy_row`."""
+"""What tests of several rooms ask for: a running Indicia, and the policy's decision table."""
 
+import contextlib
+import json
+import os
 import re
-from dataclasses import dataclass
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +20,142 @@ from ledger.address import Address, parse_address
 from ledger.mode import TrackingMode
 from relay.mail import Client, Envelope, Submission
 from relay.policy import Policy, Rule
+
+_COMMAND = Path(sys.executable).with_name("indicia")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until(reached: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Return the first true answer; fail with `what` when there is none in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if answer := reached():
+            return answer
+        time.sleep(0.05)
+    pytest.fail(f"not within {seconds} s: {what}")
+
+
+def _accepts(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+@dataclass
+class Running:
+    """An Indicia started by a test, and what one wants to ask it."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+    smtp: int
+    collector: int
+    console: int
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *words: str) -> str:
+        """Run `indicia …` beside it and return what it prints."""
+        done = subprocess.run(
+            [_COMMAND, "--config", self.folder / "indicia.toml", *words],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return done.stdout
+
+    def events(self, *types: str) -> list[dict[str, Any]]:
+        """All events of these types, as `indicia log --json` tells them."""
+        lines = self.command("log", "--json").splitlines()
+        return [event for event in map(json.loads, lines) if event["type"] in types]
+
+    def output(self) -> str:
+        return (self.folder / "output.txt").read_text(errors="replace")
+
+
+@pytest.fixture(scope="session")
+def ports() -> Callable[[], int]:
+    return _free_port
+
+
+@pytest.fixture(scope="session")
+def accepts() -> Callable[[int], bool]:
+    return _accepts
+
+
+@pytest.fixture(scope="session")
+def waiting() -> Callable[..., Any]:
+    return _wait_until
+
+
+@pytest.fixture
+def start_indicia(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Start `indicia serve` with a configuration; ended, by its process id, with the test."""
+    started: list[Running] = []
+
+    def start(upstream: str = "", tracking: str = "", env: dict[str, str] | None = None) -> Running:
+        smtp, collector, console = _free_port(), _free_port(), _free_port()
+        (tmp_path / "indicia.toml").write_text(
+            f"""
+[server]
+hostname = "relay.sender.test"
+state_dir = "{tmp_path}/state"
+[database]
+url = "sqlite+aiosqlite:///{tmp_path}/state/ledger.db"
+spool_url = "sqlite+aiosqlite:///{tmp_path}/state/spool.db"
+[relay]
+listen = ["127.0.0.1:{smtp}"]
+[tracking]
+base_url = "http://127.0.0.1:{collector}"
+unknown_consent = "individual"
+{tracking}
+[collector]
+listen = ["127.0.0.1:{collector}"]
+[console]
+listen = ["127.0.0.1:{console}"]
+public_url = "http://127.0.0.1:{console}"
+{upstream}
+"""
+        )
+        environment = {**os.environ, **(env or {})}
+        with (tmp_path / "output.txt").open("ab") as output:
+            process = subprocess.Popen(
+                [_COMMAND, "--config", tmp_path / "indicia.toml", "serve"],
+                cwd=tmp_path,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        running = Running(tmp_path, process, smtp, collector, console, environment)
+        started.append(running)
+        _wait_until(
+            lambda: all(map(_accepts, (smtp, collector, console))) or process.poll() is not None,
+            30,
+            "indicia serve accepts connections",
+        )
+        assert process.poll() is None, running.output()
+        return running
+
+    yield start
+    for running in started:
+        _end(running.process)
+
+
+def _end(process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        pytest.fail(f"indicia did not end within {seconds} s of SIGTERM")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,20 @@
-"""Real programs around a real Indicia: how each is started, waited for and ended."""
+"""Real programs around a real Indicia: how each is started and ended."""
 
 import contextlib
-import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = Path(sys.executable).with_name("indicia")
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -33,135 +28,6 @@ CHROMIUM_FLAGS = (
 )
 # Postfix's virtual delivery takes no patterns; all other addresses share one Maildir.
 MAILBOXES = ("to1", "to2", "cc1", "bcc1")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until(reached: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Return the first true answer; fail with `what` when there is none in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if answer := reached():
-            return answer
-        time.sleep(0.05)
-    pytest.fail(f"not within {seconds} s: {what}")
-
-
-def accepts(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
-
-
-@dataclass
-class Running:
-    """An Indicia started by a test, and what one wants to ask it."""
-
-    folder: Path
-    process: subprocess.Popen[bytes]
-    smtp: int
-    collector: int
-    console: int
-    environment: dict[str, str] = field(default_factory=dict)
-
-    def command(self, *words: str) -> str:
-        """Run `indicia …` beside it and return what it prints."""
-        done = subprocess.run(
-            [COMMAND, "--config", self.folder / "indicia.toml", *words],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, (words, done.stdout, done.stderr)
-        return done.stdout
-
-    def events(self, *types: str) -> list[dict[str, Any]]:
-        """All events of these types, as `indicia log --json` tells them."""
-        lines = self.command("log", "--json").splitlines()
-        return [event for event in map(json.loads, lines) if event["type"] in types]
-
-    def output(self) -> str:
-        return (self.folder / "output.txt").read_text(errors="replace")
-
-
-@pytest.fixture
-def ports() -> Callable[[], int]:
-    return free_port
-
-
-@pytest.fixture
-def waiting() -> Callable[..., Any]:
-    return wait_until
-
-
-@pytest.fixture
-def start_indicia(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Start `indicia serve` with a configuration; ended, by its process id, with the test."""
-    started: list[Running] = []
-
-    def start(upstream: str = "", tracking: str = "", env: dict[str, str] | None = None) -> Running:
-        smtp, collector, console = free_port(), free_port(), free_port()
-        (tmp_path / "indicia.toml").write_text(
-            f"""
-[server]
-hostname = "relay.sender.test"
-state_dir = "{tmp_path}/state"
-[database]
-url = "sqlite+aiosqlite:///{tmp_path}/state/ledger.db"
-spool_url = "sqlite+aiosqlite:///{tmp_path}/state/spool.db"
-[relay]
-listen = ["127.0.0.1:{smtp}"]
-[tracking]
-base_url = "http://127.0.0.1:{collector}"
-unknown_consent = "individual"
-{tracking}
-[collector]
-listen = ["127.0.0.1:{collector}"]
-[console]
-listen = ["127.0.0.1:{console}"]
-public_url = "http://127.0.0.1:{console}"
-{upstream}
-"""
-        )
-        environment = {**os.environ, **(env or {})}
-        with (tmp_path / "output.txt").open("ab") as output:
-            process = subprocess.Popen(
-                [COMMAND, "--config", tmp_path / "indicia.toml", "serve"],
-                cwd=tmp_path,
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        running = Running(tmp_path, process, smtp, collector, console, environment)
-        started.append(running)
-        wait_until(
-            lambda: all(map(accepts, (smtp, collector, console))) or process.poll() is not None,
-            30,
-            "indicia serve accepts connections",
-        )
-        assert process.poll() is None, running.output()
-        return running
-
-    yield start
-    for running in started:
-        end(running.process)
-
-
-def end(process: subprocess.Popen[bytes], seconds: float = 30) -> None:
-    process.terminate()
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        pytest.fail(f"indicia did not end within {seconds} s of SIGTERM")
 
 
 @dataclass
@@ -208,7 +74,9 @@ def _as_sent(stored: bytes) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def postfix() -> Iterator[Postfix]:
+def postfix(
+    ports: Callable[[], int], accepts: Callable[[int], bool], waiting: Callable[..., Any]
+) -> Iterator[Postfix]:
     missing = [name for name in ("postfix", "dovecot", "openssl") if not which(name)]
     if missing or os.geteuid() != 0:
         pytest.skip(f"needs root and {' '.join(missing) or 'root'}: Postfix changes its user")
@@ -216,10 +84,12 @@ def postfix() -> Iterator[Postfix]:
     base = Path("/tmp") / f"indicia-postfix-{os.getpid()}"
     base.mkdir(mode=0o755)
     try:
-        server = _start_postfix(base, free_port())
+        server = _start_postfix(base, ports())
+        waiting(lambda: accepts(server.port), 20, "Postfix accepts connections")
+        waiting((base / "queue" / "private" / "auth").exists, 10, "Dovecot answers Postfix's SASL")
         yield server
     finally:
-        _end_postfix(base)
+        _end_postfix(base, waiting)
         shutil.rmtree(base, ignore_errors=True)
 
 
@@ -247,13 +117,11 @@ def _start_postfix(base: Path, port: int) -> Postfix:
     (etc / "boxes").write_text("\n".join([*boxes, "@example.test catchall/"]) + "\n")
     (etc / "master.cf").write_text(_MASTER_CF.format(port=port))
     launch([which("postfix"), "-c", etc, "start"], base / "start.txt")
-    wait_until(lambda: accepts(port), 20, "Postfix accepts connections")
     launch([which("dovecot"), "-c", sasl / "dovecot.conf"], base / "start.txt")
-    wait_until((queue / "private" / "auth").exists, 10, "Dovecot answers Postfix's SASL")
     return server
 
 
-def _end_postfix(base: Path) -> None:
+def _end_postfix(base: Path, waiting: Callable[..., Any]) -> None:
     if (base / "etc" / "main.cf").exists():
         subprocess.run(
             [str(which("postfix")), "-c", str(base / "etc"), "stop"],
@@ -263,7 +131,7 @@ def _end_postfix(base: Path) -> None:
     with contextlib.suppress(OSError, ValueError):
         dovecot = int((base / "sasl" / "run" / "master.pid").read_text())
         os.kill(dovecot, signal.SIGTERM)
-        wait_until(lambda: not Path(f"/proc/{dovecot}").exists(), 10, "Dovecot has ended")
+        waiting(lambda: not Path(f"/proc/{dovecot}").exists(), 10, "Dovecot has ended")
 
 
 def _nobody() -> str:
