@@ -27,7 +27,7 @@ from collector.hit import Hit, IpAddress, Scene, trace_of
 from collector.journal import Journal
 from collector.kept import Judged, Kept, Seen, features_of
 from collector.networks import IpNetwork, lists_with, network_mark, shown_address
-from collector.target import Asked, read_target
+from collector.target import Asked, read_target, spellings
 from ledger.ident import RANDOM_BITS, new_ident
 from ledger.story import RecordedHit
 from ledger.token import HitKind, Token, TokenKey, claimed_slot, read_token
@@ -119,12 +119,14 @@ class Collect:
                 await self._journal.wait_recorded(LOOK_AGAIN_S)
 
     async def _read(self, asked: Asked) -> _Found | None:
-        token = read_token(self._practice.keys, asked.kind, asked.token, asked.destination)
-        if token is None:
-            return await self._read_altered(asked) if asked.kind is HitKind.CLICK else None
-        if asked.kind is HitKind.OPEN:
-            return _Found(token)
-        return _Found(token, f"{_scheme(token)}://{asked.destination.decode('latin-1')}")
+        for destination in spellings(asked.destination):
+            token = read_token(self._practice.keys, asked.kind, asked.token, destination)
+            if token is None:
+                continue
+            if asked.kind is HitKind.OPEN:
+                return _Found(token)
+            return _Found(token, f"{_scheme(token)}://{destination.decode('latin-1')}")
+        return await self._read_altered(asked) if asked.kind is HitKind.CLICK else None
 
     async def _read_altered(self, asked: Asked) -> _Found | None:
         """Try the stored link: the tag must hold for it (contract, altered destination)."""

@@ -49,4 +49,15 @@ def read_target(raw: str) -> Asked | Page:
     return _PAGES.get(path, Page.NOT_FOUND)
 
 
+def spellings(destination: bytes) -> tuple[bytes, ...]:
+    """Return how a destination may have been signed: as it came, first.
+
+    Chromium (156) asks for `%7C` where the URL Standard leaves a bar in a path: no alteration.
+    """
+    path, mark, query = destination.partition(b"?")
+    if b"%7C" not in path:
+        return (destination,)
+    return destination, path.replace(b"%7C", b"|") + mark + query
+
+
 _PAGES = {page.value: page for page in Page if page.value}

@@ -136,6 +136,15 @@ async def test_an_altered_destination_is_answered_with_the_stored_link(served: A
     assert first.url == "https://example.net/a?q=1#top"
 
 
+async def test_a_bar_that_chromium_has_encoded_is_no_alteration(served: Any) -> None:
+    await served.send(7, links={1: "https://example.net/a|b?c"})
+    target = served.link(7, 1, "https://example.net/a|b?c").replace("|", "%7C")
+    reply = await served.ask(target)
+    assert (reply.status, reply.headers["location"]) == (302, "https://example.net/a|b?c")
+    (clicked,) = await served.events_when(1)
+    assert "altered_destination" not in clicked.reasons
+
+
 async def test_an_altered_destination_of_another_copy_is_not_found(served: Any) -> None:
     await served.send(7, links={1: "https://example.net/a"})
     target = served.link(8, 1, "https://example.net/a") + "x"  # copy 8 is not known

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.target import Asked, Page, read_target
+from collector.target import Asked, Page, read_target, spellings
 from ledger.token import HitKind
 
 T = "A" * 36
@@ -75,3 +75,18 @@ def test_all_else_is_a_page(raw: str, page: Page) -> None:
 @given(st.text())
 def test_any_target_is_read(raw: str) -> None:
     assert isinstance(read_target(raw.encode("utf-8", "replace").decode()), Asked | Page)
+
+
+@pytest.mark.parametrize(
+    ("asked", "spelled"),
+    [
+        (b"x.example/a?b", (b"x.example/a?b",)),
+        (b"x.example/?a%7Cb", (b"x.example/?a%7Cb",)),
+        (b"x.example/a%7Cb%7C?c%7Cd?", (b"x.example/a%7Cb%7C?c%7Cd?", b"x.example/a|b|?c%7Cd?")),
+        (b"x.example/a%7C", (b"x.example/a%7C", b"x.example/a|")),
+    ],
+)
+def test_a_bar_in_a_path_may_come_as_chromium_spells_it(
+    asked: bytes, spelled: tuple[bytes, ...]
+) -> None:
+    assert spellings(asked) == spelled
