@@ -252,6 +252,9 @@ _BLANK_TOKEN = "A" * TOKEN_CHARACTERS
 # What is serialised has no dot segments but where the host is one, and a path keeps all that the
 # path and query of a URL keep: with a name for a host there is nothing to try.
 _STABLE = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+[:/?]")
+# In the path of a request nginx answers 400 to both, Caddy (Go) to the first: our URL must pass
+# proxies that the destination's own host may not have.
+_REFUSED_BY_PROXIES = re.compile(r"%(?:00|(?![0-9A-Fa-f]{2}))")
 
 
 def _target(href: str, url: str, reference: Reference, rules: LinkRules) -> Target | PassThrough:
@@ -267,6 +270,8 @@ def _target(href: str, url: str, reference: Reference, rules: LinkRules) -> Targ
     ours = f"{rules.base}c/{_BLANK_TOKEN}/{rest}"
     if not _STABLE.match(rest) and _serialise(ours) != ours:
         return PassThrough(PassReason.URL_NOT_CANONICAL, "it changes within a path")
+    if "%" in rest and _REFUSED_BY_PROXIES.search(rest.partition("?")[0]):
+        return PassThrough(PassReason.URL_NOT_CANONICAL, "proxies refuse its path")
     return Target(url, rest.encode("ascii"), scheme == "https", hash_sign + fragment)
 
 

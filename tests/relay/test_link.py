@@ -58,7 +58,7 @@ def _judge(href: str, text: str = "Read more", rules: LinkRules = _RULES, **more
         ("https://a.example//x//y", "https://a.example//x//y", b"a.example//x//y", ""),
         ("https://a.example/?f={%22a%22:1}", "https://a.example/?f={%22a%22:1}",
          b"a.example/?f={%22a%22:1}", ""),
-        ("https://a.example/100%/%zz", "https://a.example/100%/%zz", b"a.example/100%/%zz", ""),
+        ("https://a.example/?100%&%zz", "https://a.example/?100%&%zz", b"a.example/?100%&%zz", ""),
         ("https://a.example/?next=https://b.example/", "https://a.example/?next=https://b.example/",
          b"a.example/?next=https://b.example/", ""),
         ("https://localhost/x", "https://localhost/x", b"localhost/x", ""),
@@ -122,6 +122,10 @@ def test_the_scheme_is_kept() -> None:
         ("https://a b.example/", PassReason.URL_NOT_CANONICAL),
         ("https://a.example:99999/", PassReason.URL_NOT_CANONICAL),
         ("https://a.example/\ud800", PassReason.URL_NOT_CANONICAL),
+        ("https://a.example/100%", PassReason.URL_NOT_CANONICAL),
+        ("https://a.example/%4g/", PassReason.URL_NOT_CANONICAL),
+        ("https://u%zz@a.example/", PassReason.URL_NOT_CANONICAL),
+        ("https://a.example/a%00b", PassReason.URL_NOT_CANONICAL),
     ],
 )
 def test_a_link_is_left_alone_for_its_reason(href: str, reason: PassReason) -> None:
