@@ -28,6 +28,7 @@ from ledger.spooled import captured_copy, list_captured
 from ledger.token import HitKind, TokenKey, read_token
 from relay import dispatch as dispatch_module
 from relay.conclude import Terms
+from relay.deliver.hop import NextHop
 from relay.dispatch import Dispatch, DispatchSettings
 from relay.mail import Client, Copy, Envelope, Recipient, RecipientType, Submission
 from relay.promise import CopyIdTaken, Settlement, SpoolError, Stored
@@ -454,14 +455,20 @@ async def _saw(server: Any, verb: str) -> bool:
 
 
 async def test_one_copy_that_breaks_us_stops_no_other(
-    spool: Spool, store: Store, fake_upstream: Any, next_hop: Any
+    spool: Spool, store: Store, fake_upstream: Any, next_hop: Any, monkeypatch: Any
 ) -> None:
     server = await fake_upstream()
-    broken = mail("broken@example.org", layout=0)
-    broken = replace(broken, copies=(replace(broken.copies[0], layout=7),))
+    deliver_copy = NextHop.deliver_copy
+
+    async def breaking(hop: NextHop, envelope: Envelope, stamp: Any) -> Any:
+        if str(envelope.recipients[0]) == "broken@example.org":
+            raise ZeroDivisionError
+        return await deliver_copy(hop, envelope, stamp)
+
+    monkeypatch.setattr(NextHop, "deliver_copy", breaking)
     with structlog.testing.capture_logs() as logs:
         async with running(spool, next_hop(server)):
-            await spool.store(broken)
+            await spool.store(mail("broken@example.org"))
             await spool.store(mail())
             await until(lambda: _deferred_one(store, "broken@example.org"))
             await until(lambda: _taken(server, 1))
