@@ -15,7 +15,7 @@ from ledger.schema import sessions, sign_in_links
 
 
 class Role(StrEnum):
-    """What a person may see and do; docs/people.md tells which page needs which."""
+    """What a person may see and do."""
 
     ADMIN = "admin"
     AUDITOR = "auditor"
