@@ -24,7 +24,6 @@ class PassReason(StrEnum):
     AUTOMATIC = "automatic"
     NULL_SENDER = "null_sender"
     NO_HTML = "no_html"
-    NOT_MIME = "not_mime"
     OBSERVE = "observe"
     TOO_MANY_LINKS = "too_many_links"
     NOTHING_TO_TRACK = "nothing_to_track"

@@ -167,7 +167,6 @@ _PASSED = {
     "automatic": "it is an automatic mail (Auto-Submitted)",
     "null_sender": "it has no sender, so it is a report",
     "no_html": "the mail has no HTML part, and plain text can hold no pixel",
-    "not_mime": "the mail is not well-formed enough to be changed safely",
     "observe": "“observe” is on: nothing is changed, only recorded",
     "too_many_links": "the mail has more links than can be numbered",
     "nothing_to_track": "there is nothing in it that could be tracked",

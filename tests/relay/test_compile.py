@@ -421,8 +421,16 @@ def test_an_exception_lets_the_original_out_and_says_so(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("relay.compile.list_shown", fail)
     template = _compile(_mail(_part("<p>x")))
-    assert template.passed == PassThrough(PassReason.OUR_FAULT, "RuntimeError: broken")
-    assert template.layouts == ()
+    assert (_why(template), template.layouts) == (PassReason.OUR_FAULT, ())
+
+
+def test_a_lack_of_memory_is_no_fault_of_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("relay.compile.list_shown", fail)
+    with pytest.raises(MemoryError):
+        _compile(_mail(_part("<p>x")))
 
 
 @pytest.mark.parametrize(
