@@ -76,6 +76,22 @@ def _retry(settings: Settings) -> Iterator[Contradiction]:
 
 
 def _tracking(settings: Settings) -> Iterator[Contradiction]:
+    if settings.tracking.dkim_signed == "resign" and not settings.dkim:
+        mend = "write a [[dkim]] with domain, selector and private_key_file"
+        path: KeyPath = ("tracking", "dkim_signed")
+        yield Contradiction(path, ("dkim",), 'is "resign", and there is no key', mend)
+    signings: dict[tuple[str, str], int] = {}
+    for number, table in enumerate(settings.dkim):
+        other = signings.setdefault((table.domain, table.selector.lower()), number)
+        if other != number:
+            why = f"is the selector of dkim[{other}] too"
+            path = ("dkim", number, "selector")
+            beside: KeyPath = ("dkim", other, "selector")
+            yield Contradiction(path, beside, why, "give each key a selector of its own")
+    yield from _tracking_hosts(settings)
+
+
+def _tracking_hosts(settings: Settings) -> Iterator[Contradiction]:
     bases: dict[str, KeyPath] = {settings.tracking.base_url: ("tracking", "base_url")}
     for number, host in enumerate(settings.tracking_host):
         path: KeyPath = ("tracking_host", number, "base_url")

@@ -188,6 +188,19 @@ def _domain(value: str) -> str:
     return value.lower()
 
 
+def _signing_domain(value: str) -> str:
+    if value.startswith("*"):
+        refuse("is no single domain", "write each domain of From with a key of its own")
+    return _domain(value)
+
+
+def _selector(value: str) -> str:
+    # RFC 6376 3.1: labels of a domain name.
+    if _HOST_NAME.fullmatch(value) is None or value.endswith("."):
+        refuse("is no selector", 'write a name such as "relay2026"')
+    return value
+
+
 def _click_switch(value: object) -> object:
     if value is True or value is False or value == "seats":
         return value
@@ -214,4 +227,7 @@ TrackingBase = Annotated[str, AfterValidator(_tracking_base), Kind("URL of schem
 SqliteUrl = Annotated[str, AfterValidator(_sqlite_url), Kind("database URL")]
 Pattern = Annotated[str, AfterValidator(_pattern), Kind("pattern of addresses")]
 Domain = Annotated[str, AfterValidator(_domain), Kind("domain")]
+SigningDomain = Annotated[str, AfterValidator(_signing_domain), Kind("domain")]
+Selector = Annotated[str, AfterValidator(_selector), Kind("selector")]
+KeyFile = Annotated[Path, Kind("file")]
 OptionalFile = Annotated[Path | None, BeforeValidator(_optional_file), Kind("file")]

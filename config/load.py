@@ -28,6 +28,9 @@ _STAND_INS: Mapping[object, object] = {
     "senders": ["*"],
     "base_url": "http://127.0.0.1",
     "unknown_consent": "off",
+    "domain": "localhost",
+    "selector": "x",
+    "private_key_file": "?",
 }
 """So that the rest of a table that lacks a required key is looked at too."""
 
@@ -137,6 +140,9 @@ def _resolve_paths(whole: dict[str, object], folder: Path) -> None:
     for upstream in _tables(whole.get("upstream")):
         if upstream.get("password_file"):
             _resolve(upstream, "password_file", folder)
+    for dkim in _tables(whole.get("dkim")):
+        if dkim.get("private_key_file"):
+            _resolve(dkim, "private_key_file", folder)
     for database in _tables([whole.get("database")]):
         for key in ("url", "spool_url"):
             url = database.get(key)

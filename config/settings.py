@@ -24,12 +24,15 @@ from config.kinds import (
     Domain,
     Endpoint,
     Host,
+    KeyFile,
     Listen,
     Network,
     OptionalFile,
     Pattern,
     Port,
     Positive,
+    Selector,
+    SigningDomain,
     SqliteUrl,
     Switch,
     Text,
@@ -181,15 +184,32 @@ class Tracking(Section):
     """Links to these hosts are left alone, such as those of a system that signs its URLs."""
     skip_url_text: Switch = True
     """A link whose text is itself a URL stays as it is: filters call the mismatch phishing."""
-    text_clicks: Annotated[Switch, later()] = False
-    """Track links in text/plain too."""
+    text_clicks: Switch = False
+    """Track links in text/plain too. The reader sees our URL there, so ask whether that is wanted;
+    a mail without text/html is then tracked by its links alone."""
     max_url_length: Positive = 2000
     """Longer links are left alone: some mail programs cut them."""
     pixel_position: Literal["auto", "top"] = "auto"
     """`auto`: before quoted history or at the end, at the top where Gmail would clip (102 KB)."""
-    dkim_signed: Annotated[Literal["skip", "track", "resign"], later("resign")] = "skip"
+    dkim_signed: Literal["skip", "track", "resign"] = "skip"
     """Mail that was DKIM-signed before it came here: `skip` leaves it alone, `track` breaks the
-    signature. Better: sign after the relay."""
+    signature, `resign` puts one of ours in its place where `[[dkim]]` has a key of the author's
+    domain, and else skips. Better: sign after the relay."""
+
+
+class Dkim(Section):
+    """A key that signs tracked copies anew, where `tracking.dkim_signed = "resign"`.
+
+    Of several keys of a domain the first signs; the others end what they have begun.
+    """
+
+    domain: SigningDomain
+    """The domain of From, exactly: the tag d= of the signature."""
+    selector: Selector
+    """The tag s=: the public key is the TXT record `SELECTOR._domainkey.DOMAIN`."""
+    private_key_file: KeyFile
+    """RSA key in PEM, 2048 bits; relative to this file. Keep it readable for the relay's user
+    alone."""
 
 
 class TrackingHost(Section):
@@ -269,6 +289,7 @@ class Settings(BaseSettings):
     upstream: tuple[Upstream, ...] = ()
     retry: Retry = Retry()
     tracking: Tracking
+    dkim: tuple[Dkim, ...] = ()
     tracking_host: tuple[TrackingHost, ...] = ()
     rule: tuple[Rule, ...] = ()
     collector: Collector = Collector()

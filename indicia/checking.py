@@ -73,6 +73,7 @@ def _findings(settings: Settings, file: Path | None) -> Iterator[Finding]:
     yield from _check_hostname(settings)
     ring, finding = _check_keys(settings.keys_dir)
     yield finding
+    yield from _check_dkim(settings)
     yield from _check_stores(settings)
     yield _check_space(settings.server.state_dir)
     yield from _check_upstreams(settings)
@@ -104,6 +105,27 @@ def _check_keys(folder: Path) -> tuple[KeyRing | None, Finding]:
         return None, Finding("keys", State.FAILED, str(error))
     text = f"{len(ring.keys)} in {folder}; key {ring.current.key_id} signs"
     return ring, Finding("keys", State.OK, text)
+
+
+def _check_dkim(settings: Settings) -> Iterator[Finding]:
+    if not settings.dkim:
+        return
+    # cryptography takes a fifth of a second to load.
+    from relay.signers import load_signers
+
+    for table in settings.dkim:
+        name = f"{table.selector}._domainkey.{table.domain}"
+        try:
+            load_signers((table,))
+            mode = table.private_key_file.stat().st_mode
+        except (KeyFileError, OSError) as error:
+            yield Finding("dkim", State.FAILED, f"{name}: {error}")
+            continue
+        if mode & 0o077:
+            mend = f"run: chmod 600 {table.private_key_file}"
+            yield Finding("dkim", State.WARNING, f"{name}: others may read its key", mend)
+        else:
+            yield Finding("dkim", State.OK, f"{name}: {table.private_key_file} can sign")
 
 
 def _check_stores(settings: Settings) -> Iterator[Finding]:

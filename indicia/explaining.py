@@ -25,6 +25,7 @@ from relay.mail import Client, Copy, Envelope, Submission
 from relay.mime.entity import parse_entity
 from relay.reply import Reply
 from relay.send import Send
+from relay.sign import Seal
 from relay.split import split_copies
 from relay.stamp import stamp_copy
 from relay.verdict import Refuse
@@ -66,17 +67,28 @@ def preview_message(
 ) -> None:
     """Write the bytes that a recipient, else the first one, would get; or what differs in them.
 
-    Raises Failure where the message would not be taken, or the recipient is none of it.
+    Raises Failure where the message would not be taken, or the recipient is none of it, and
+    KeyFileError where the copy is signed and its key can not be read.
     """
     send = _suppose(settings, supposed)
     copy = _copy_of(send, recipient or supposed.recipients[0])
     # RFC 5321 4.5.2: what goes on the wire has its dots doubled.
-    wire = b"\r\n" + stamp_copy(send.template, copy, _KEY)
+    wire = b"\r\n" + stamp_copy(send.template, copy, _KEY, _seal(settings, send))
     got = wire.replace(b"\r\n.", b"\r\n")[2:]
     if diff:
         got = _difference(send.submission.raw, got)
     sys.stdout.buffer.write(got)
     sys.stdout.buffer.flush()
+
+
+def _seal(settings: Settings, send: Send) -> Seal | None:
+    signing = send.template.signing
+    if signing is None:
+        return None
+    # cryptography takes a fifth of a second to load.
+    from relay.signers import load_signers
+
+    return Seal(signing, send.submission.received_at, load_signers(settings.dkim)[signing])
 
 
 def _suppose(settings: Settings, supposed: Supposed) -> Send:

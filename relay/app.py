@@ -27,6 +27,7 @@ from relay.dispatch import Dispatch, DispatchSettings
 from relay.forward import forward_facts
 from relay.intake import Intake
 from relay.retry import RetryTimes
+from relay.signers import load_signers
 from relay.spool import Spool
 
 _CLIENTS_S = 10.0
@@ -50,7 +51,8 @@ async def run_relay(
 ) -> AsyncIterator[tuple[int, ...]]:
     """Take mail on `relay.listen` and carry it out while the block runs; give the ports.
 
-    Raises OSError where an address can not be listened on.
+    Raises OSError where an address can not be listened on, KeyFileError where a key that signs
+    can not be used.
     """
     # aiosmtpd logs addresses at info; what an operator counts is logged here.
     logging.getLogger("mail.log").setLevel(logging.WARNING)
@@ -85,7 +87,8 @@ async def _forwarding(stores: Stores, spool: Spool) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _dispatching(settings: Settings, spool: Spool, keys: KeyRing) -> AsyncIterator[None]:
-    dispatch = Dispatch(spool, await _hops(settings), keys, _dispatch_settings(settings))
+    hops, told = await _hops(settings), await asyncio.to_thread(_dispatch_settings, settings)
+    dispatch = Dispatch(spool, hops, keys, told)
     task = asyncio.create_task(_keep_running("dispatch", dispatch.run), name="relay.dispatch")
     try:
         yield
@@ -154,4 +157,5 @@ def _dispatch_settings(settings: Settings) -> DispatchSettings:
         give_up_after_s=retry.give_up_after_s,
         delay_notice_after_s=retry.delay_notice_after_s,
     )
-    return DispatchSettings(conclude.Terms(settings.server.hostname, times), retry.lease_s)
+    terms = conclude.Terms(settings.server.hostname, times)
+    return DispatchSettings(terms, retry.lease_s, load_signers(settings.dkim))

@@ -22,6 +22,7 @@ from relay.part import HtmlPart, place_pixel, read_part, settle_part
 from relay.plain import LinkNumbers, TextPart, read_text
 from relay.policy import Policy
 from relay.shown import ShownPart, list_shown
+from relay.sign import SIGNATURE_FIELD, signing_for
 from relay.template import Edit, Layout, LeftLink, Link, PartNote, Segment, Slot, Span, Template
 from relay.trace import received_field
 from relay.verdict import Accept, Clicks, PassReason, PassThrough
@@ -54,15 +55,17 @@ def compile_template(
     if not wanted:
         return original
     rules = make_link_rules(policy, original.base_url, _unsubscribe_urls(header))
+    signing = signing_for(header, policy)
+    wish = _Wish(outgoing, rules, wanted, () if signing is None else _signatures(outgoing))
     try:
-        template = _instrument(original, entity, _Wish(outgoing, rules, wanted))
+        template = _instrument(original, entity, wish)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - house rule 29 apart: a fault here must hold up no mail
         return _left_alone(original, entity, pass_for_fault(error))
     if policy.observe and template.layouts:
         return replace(template, layouts=(), passed=PassThrough(PassReason.OBSERVE))
-    return template
+    return replace(template, signing=signing) if template.layouts else template
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class _Wish:
     outgoing: Outgoing
     rules: LinkRules
     wanted: tuple[tuple[bool, Clicks], ...]
+    broken: tuple[tuple[int, int], ...]
+    """Where in the header on the wire the signatures are that give way to ours."""
 
     @property
     def opens(self) -> bool:
@@ -204,9 +209,9 @@ def _layouts(parts: Sequence[_Part], wish: _Wish) -> Iterator[Layout]:
         edits = [_edits_of(part, opens=opens, clicks=clicks) for part in parts]
         segments = _raw_segments(parts, edits, len(wish.outgoing.raw))
         if any(isinstance(segment, Slot) for segment in segments):
-            layout = Layout(opens, clicks, lay_out(wish.outgoing, segments))
+            layout = Layout(opens, clicks, lay_out(wish.outgoing, segments, wish.broken))
             raw = Layout(opens, clicks, segments).fill(wish.outgoing.raw, _BLANK)
-            _check_layout(layout, raw, wish.outgoing)
+            _check_layout(layout, raw, wish)
             _check_parts(raw, parts, edits)
             yield layout
 
@@ -226,8 +231,9 @@ def _raw_segments(parts: Sequence[_Part], edits: _Edits, size: int) -> tuple[Seg
     return (*segments, Span(position, size))
 
 
-def _check_layout(layout: Layout, raw: bytes, outgoing: Outgoing) -> None:
+def _check_layout(layout: Layout, raw: bytes, wish: _Wish) -> None:
     """Raise SelfCheckError unless a layout is `raw` on the wire, its spans in order."""
+    outgoing = wish.outgoing
     places = [0]
     for segment in layout.segments:
         if isinstance(segment, Span):
@@ -235,7 +241,10 @@ def _check_layout(layout: Layout, raw: bytes, outgoing: Outgoing) -> None:
     if any(after < before for before, after in pairwise((*places, len(outgoing.wire)))):
         msg = "spans are out of order"
         raise SelfCheckError(msg)
-    wire = outgoing.header + double_dots(raw[outgoing.body :], line_start=True)
+    header = outgoing.header
+    for start, end in reversed(wish.broken):
+        header = header[:start] + header[end:]
+    wire = header + double_dots(raw[outgoing.body :], line_start=True)
     if layout.fill(outgoing.wire, _BLANK) != wire or not wire.endswith(b"\r\n"):
         msg = "on the wire it is not what was spliced"
         raise SelfCheckError(msg)
@@ -315,6 +324,13 @@ def _dropped(header: Header) -> list[tuple[int, int]]:
         for found in header.fields
         if found.name in _BCC or found.name.startswith(_OURS)
     ]
+
+
+def _signatures(outgoing: Outgoing) -> tuple[tuple[int, int], ...]:
+    # Deviates: RFC 6376 4.2: a signer should leave the signatures it finds, even those that fail.
+    # These fail by our doing, ours takes their place, and filters hold a failure against the mail.
+    fields = read_header(outgoing.header).fields
+    return tuple((found.start, found.end) for found in fields if found.name == SIGNATURE_FIELD)
 
 
 def _unsubscribe_urls(header: Header) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """The relay's words for what the configuration says."""
 
-from config.settings import Settings
+from config.settings import Dkim, Settings
+from ledger.address import domain_key
+from relay.mail import Signing
 from relay.policy import Policy, Rule, TrackingHost
 from relay.upstream import TlsMode, Upstream
 
@@ -25,9 +27,15 @@ def policy_of(settings: Settings) -> Policy:
         max_url_length=tracking.max_url_length,
         pixel_at_top=tracking.pixel_position == "top",
         track_dkim_signed=tracking.dkim_signed == "track",
+        signings=tuple(map(signing_of, settings.dkim)) if tracking.dkim_signed == "resign" else (),
         rules=tuple(Rule(**dict(rule)) for rule in settings.rule),
         tracking_hosts=tuple(TrackingHost(**dict(host)) for host in settings.tracking_host),
     )
+
+
+def signing_of(table: Dkim) -> Signing:
+    """Return whose key a `[[dkim]]` is."""
+    return Signing(domain_key(table.domain), table.selector)
 
 
 def upstreams_of(settings: Settings) -> tuple[Upstream, ...]:

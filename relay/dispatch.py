@@ -10,7 +10,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -22,12 +22,13 @@ from ledger.keys import KeyRing
 from relay.conclude import Attempt, Drawn, Terms, conclude_attempt
 from relay.deliver.hop import NextHop, Unreachable
 from relay.lane import Lane
-from relay.mail import Envelope
+from relay.mail import Envelope, Signing
 from relay.notice import Names
 from relay.outgoing import single_dots
 from relay.promise import Claim, CopyIdTaken, Settlement, SpoolError
 from relay.reply import Deferred, Delivered, Failed, Outcome, Reply
 from relay.route import route_copy
+from relay.sign import MakeSignature
 from relay.spool import Spool
 from relay.stamping import Stamping
 from relay.upstream import Upstream
@@ -66,6 +67,7 @@ class DispatchSettings:
 
     terms: Terms
     lease_s: int = 60
+    signers: Mapping[Signing, MakeSignature] = field(default_factory=dict)
 
 
 def utc_now() -> datetime:
@@ -91,7 +93,7 @@ class Dispatch:
         self._keys = keys
         self._settings = settings
         self._now = now
-        self._stamping = Stamping(keys.keys)
+        self._stamping = Stamping(keys.keys, settings.signers)
         self._lanes = {hop.upstream.name: Lane(hop.upstream.max_connections) for hop in hops}
         if not hops:
             self._lanes[SANDBOX] = Lane(_CAPTURE_CONNECTIONS)

@@ -16,6 +16,7 @@ from relay.mime.header import Header, decode_text, read_header
 from relay.policy import Policy, Rule
 from relay.reply import Reply
 from relay.secured import content_of
+from relay.sign import signing_for
 from relay.verdict import (
     Accept,
     Because,
@@ -49,7 +50,7 @@ def judge(submission: Submission, entity: Entity, policy: Policy) -> Verdict:
     controls = read_controls(_control_values(header))
     return Accept(
         treatments=tuple(_judge_recipients(submission, header, policy, controls)),
-        content=_content(submission, entity, policy),
+        content=_content(submission, entity, header, policy),
         tags=tuple(dict.fromkeys(tag for control in controls for tag in control.meaning.tags)),
         metadata=dict(pair for control in controls for pair in control.meaning.metadata),
         ignored=_ignored(controls),
@@ -65,11 +66,14 @@ def _ignored(controls: Sequence[Control]) -> tuple[IgnoredControl, ...]:
     return tuple(dict.fromkeys(told))[:MAX_NOTES]
 
 
-def _content(submission: Submission, entity: Entity, policy: Policy) -> PassThrough | None:
+def _content(
+    submission: Submission, entity: Entity, header: Header, policy: Policy
+) -> PassThrough | None:
     content = content_of(submission.raw, entity, submission.envelope.sender)
-    if content and content.reason is PassReason.DKIM_SIGNED and policy.track_dkim_signed:
-        return None
-    return content
+    if content is None or content.reason is not PassReason.DKIM_SIGNED:
+        return content
+    broken = policy.track_dkim_signed or signing_for(header, policy) is not None
+    return None if broken else content
 
 
 def _judge_recipients(

@@ -77,6 +77,15 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True)
+class Signing:
+    """Whose key signs a copy: the tags d= and s= of DKIM (RFC 6376 3.5)."""
+
+    domain: str
+    """As `ledger.address.domain_key` spells it."""
+    selector: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recipient:
     """One recipient of a copy."""
 

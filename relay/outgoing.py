@@ -70,13 +70,20 @@ def single_dots(wire: bytes) -> bytes:
     return text[1:] if text.startswith(b"..") else text
 
 
-def lay_out(outgoing: Outgoing, segments: Iterable[Segment]) -> tuple[Segment, ...]:
+def lay_out(
+    outgoing: Outgoing, segments: Iterable[Segment], without: Iterable[tuple[int, int]] = ()
+) -> tuple[Segment, ...]:
     """Return segments over `raw`, the header among them whole, as segments over `wire`.
+
+    `without` are stretches of the header on the wire that are left out, in order.
 
     Law: joined they are the wire form of what the given ones are joined.
     """
     laid = _Laid()
-    laid.draft.keep(0, len(outgoing.header))
+    at = 0
+    for start, end in (*without, (len(outgoing.header), len(outgoing.header))):
+        laid.draft.keep(at, start)
+        at = end
     for segment in segments:
         match segment:
             case Span(start, end):

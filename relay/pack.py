@@ -6,6 +6,7 @@ fields.  What is not in the original is stored once; spans are a distance and a 
 
 from dataclasses import dataclass
 
+from relay.mail import Signing
 from relay.template import (
     TEMPLATE_VERSION,
     Layout,
@@ -23,6 +24,8 @@ from relay.verdict import Clicks, PassReason, PassThrough
 
 _MAGIC = b"IT"
 _SPAN, _BYTES, _SLOT = range(3)
+_WITH_SIGNING = 2
+"""The version from which on it is there."""
 
 
 class PackError(Exception):
@@ -55,6 +58,8 @@ def pack_template(template: Template) -> bytes:
     out.number(len(template.layouts))
     for layout in template.layouts:
         _pack_layout(out, layout)
+    if template.version >= _WITH_SIGNING:
+        _pack_signing(out, template.signing)
     return b"".join((_MAGIC, bytes([template.version]), *out.pieces))
 
 
@@ -80,6 +85,13 @@ def unpack_template(stored: bytes) -> Template:
         msg = f"a stored message is damaged at byte {read.position}; restore spool.db from a backup"
         raise PackError(msg) from error
     return template
+
+
+def _pack_signing(out: "_Writer", signing: Signing | None) -> None:
+    out.number(signing is not None)
+    if signing is not None:
+        out.string(signing.domain)
+        out.string(signing.selector)
 
 
 def _pack_link(out: "_Writer", link: Link) -> None:
@@ -127,10 +139,13 @@ def _unpack(read: "_Reader", version: int) -> Template:
         PartNote(read.string(), read.string(), read.passed_or_none()) for _ in range(read.number())
     )
     layouts = tuple(_unpack_layout(read) for _ in range(read.number()))
+    signing = None
+    if version >= _WITH_SIGNING and read.number():
+        signing = Signing(read.string(), read.string())
     if read.position != len(read.stored):
         msg = "bytes are left over"
         raise ValueError(msg)
-    return Template(original, layouts, base_url, links, left, parts, passed, version)
+    return Template(original, layouts, base_url, links, left, parts, passed, version, signing)
 
 
 def _unpack_link(read: "_Reader") -> Link:

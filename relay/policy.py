@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ledger.address import Address, matches_pattern
 from ledger.mode import TrackingMode
+from relay.mail import Signing
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Policy:
     pixel_at_top: bool = False
     """`pixel_position = "top"`; otherwise it is chosen by the content."""
     track_dkim_signed: bool = False
+    signings: tuple[Signing, ...] = ()
+    """`dkim_signed = "resign"`: the keys that sign; of a domain the first one does."""
     rules: tuple[Rule, ...] = ()
     tracking_hosts: tuple[TrackingHost, ...] = ()
 

@@ -18,6 +18,7 @@ from ledger.token import (
     write_tokens,
 )
 from relay.mail import Copy
+from relay.sign import Seal, Signable, make_signable, sign_copy
 from relay.template import Link, Slot, SlotEncoding, SlotKind, Span, Template
 
 
@@ -35,18 +36,20 @@ class Prepared:
     """What stands around the tokens in those, decoded: constant, token, constant, …"""
     cuts: tuple[slice, ...]
     """Where each of them stands in the encoding of all together."""
+    signable: Signable | None
+    """What is signed, where the copies of the layout are."""
 
 
-def stamp_copy(template: Template, copy: Copy, key: TokenKey) -> bytes:
+def stamp_copy(template: Template, copy: Copy, key: TokenKey, seal: Seal | None = None) -> bytes:
     """Return the copy as it goes on the wire, without the full stop that ends DATA.
 
-    `key` is the one that `copy.key_id` names.
+    `key` is the one that `copy.key_id` names; `seal` is needed where the template says who signs.
 
-    Law: the same template, copy and key give the same bytes.
+    Law: the same template, copy, key and seal give the same bytes.
     """
     if copy.layout is None:
         return template.original
-    return stamp_prepared(prepare_layout(template, copy.layout), copy, key)
+    return stamp_prepared(prepare_layout(template, copy.layout), copy, key, seal)
 
 
 def prepare_layout(template: Template, layout: int) -> Prepared:
@@ -77,17 +80,23 @@ def prepare_layout(template: Template, layout: int) -> Prepared:
         tuple(encoded),
         tuple(quanta),
         tuple(slice(start, end) for start, end in zip((0, *ends), ends, strict=False)),
+        make_signable(pieces) if template.signing is not None else None,
     )
 
 
-def stamp_prepared(prepared: Prepared, copy: Copy, key: TokenKey) -> bytes:
+def stamp_prepared(
+    prepared: Prepared, copy: Copy, key: TokenKey, seal: Seal | None = None
+) -> bytes:
     """Return the copy, as stamp_copy does, from its layout made ready."""
     assert key.key_id == copy.key_id, "the key is the one frozen in the copy"
+    assert (seal is None) == (prepared.signable is None), "what is to be signed is"
     anonymous = copy.mode is TrackingMode.ANONYMOUS
     plan = prepared.anonymous_plan if anonymous else prepared.plan
-    tokens = write_tokens(key, copy.copy_id, plan)
+    blanks = _fill(prepared, write_tokens(key, copy.copy_id, plan))
     pieces = list(prepared.pieces)
-    pieces[1::2] = _fill(prepared, tokens)
+    pieces[1::2] = blanks
+    if seal is not None and prepared.signable is not None:
+        pieces.insert(0, sign_copy(prepared.signable, blanks, seal))
     return b"".join(pieces)
 
 

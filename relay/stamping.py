@@ -7,7 +7,9 @@ import structlog
 
 from ledger.token import TokenKey
 from relay.fault import pass_for_fault
+from relay.mail import Signing
 from relay.promise import Claim
+from relay.sign import MakeSignature, Seal
 from relay.stamp import Prepared, prepare_layout, stamp_prepared
 
 _MOST = 16
@@ -22,9 +24,12 @@ _log = structlog.get_logger()
 class Stamping:
     """Stamps claims, each with the key that its copy names."""
 
-    def __init__(self, keys: Mapping[int, TokenKey]) -> None:
-        """Keep the keys."""
+    def __init__(
+        self, keys: Mapping[int, TokenKey], signers: Mapping[Signing, MakeSignature]
+    ) -> None:
+        """Keep the keys of tokens and of signatures."""
         self._keys = keys
+        self._signers = signers
         self._ready: OrderedDict[tuple[str, int], Prepared] = OrderedDict()
 
     def stamp(self, claim: Claim) -> bytes:
@@ -39,14 +44,30 @@ class Stamping:
         if key is None:
             _log.error("key.missing", copy_id=copy.copy_id, key_id=copy.key_id)
             return template.original
+        seal = self._seal(claim)
+        if seal is None and template.signing is not None:
+            # The original has its own signatures, and those hold.
+            signing = template.signing
+            _log.error(
+                "signer.missing",
+                copy_id=copy.copy_id,
+                domain=signing.domain,
+                selector=signing.selector,
+            )
+            return template.original
         try:
-            return stamp_prepared(self._prepared(claim, copy.layout), copy, key)
+            return stamp_prepared(self._prepared(claim, copy.layout), copy, key, seal)
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - house rule 29 apart: a fault here holds up no mail
             fault = pass_for_fault(error).detail
             _log.error("stamping.failed", copy_id=copy.copy_id, fault=fault)
             return template.original
+
+    def _seal(self, claim: Claim) -> Seal | None:
+        signing = claim.template.signing
+        make = None if signing is None else self._signers.get(signing)
+        return None if signing is None or make is None else Seal(signing, claim.received_at, make)
 
     def _prepared(self, claim: Claim, layout: int) -> Prepared:
         if len(claim.template.original) > _LONGEST_BYTES:

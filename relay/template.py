@@ -4,9 +4,11 @@ from binascii import b2a_base64
 from dataclasses import dataclass
 from enum import StrEnum
 
+from relay.mail import Signing
 from relay.verdict import Clicks, PassThrough
 
-TEMPLATE_VERSION = 1
+TEMPLATE_VERSION = 2
+"""1 had no `signing`."""
 
 
 class SlotKind(StrEnum):
@@ -146,6 +148,8 @@ class Template:
     """A compiled message.
 
     Law: with every slot given back what stood there, each layout is the original.
+
+    Where its copies are signed anew the layouts lack the DKIM-Signature fields of the original.
     """
 
     original: bytes
@@ -164,3 +168,5 @@ class Template:
     passed: PassThrough | None = None
     """Why no layout tracks anything."""
     version: int = TEMPLATE_VERSION
+    signing: Signing | None = None
+    """Who signs the copies that have a layout; the original keeps its own signatures."""

@@ -10,6 +10,7 @@ from config.settings import Settings
 from ledger.mode import TrackingMode
 
 HOST = '[[upstream]]\nhost = "smtp.example.net"\n'
+DKIM = "[[dkim]]\ndomain = 'a.example'\nselector = 's1'\nprivate_key_file = 'k.pem'\n"
 ELSEWHERE = '[tracking]\nbase_url = "https://t.example.com"\n'
 
 WRONG = [
@@ -195,6 +196,35 @@ WRONG = [
         ),
     ),
     (
+        "[tracking]\ndkim_signed = 'resign'",
+        (
+            'tracking.dkim_signed, line 2: is "resign", and there is no key; write a [[dkim]] with '
+            "domain, selector and private_key_file"
+        ),
+    ),
+    (
+        f"{DKIM}{DKIM}",
+        (
+            "dkim[1].selector, line 7: is the selector of dkim[0] too; give each key a selector of "
+            "its own"
+        ),
+    ),
+    (
+        f"{DKIM}domain = '*.a.example'".replace("domain = 'a.example'\n", ""),
+        (
+            "dkim[0].domain, line 4: is no single domain; write each domain of From with a key of "
+            "its own"
+        ),
+    ),
+    (
+        f"{DKIM}selector = 'a b'".replace("selector = 's1'\n", ""),
+        'dkim[0].selector, line 4: is no selector; write a name such as "relay2026"',
+    ),
+    (
+        "[[dkim]]\ndomain = 'a.example'\nselector = 's1'",
+        "dkim[0].private_key_file, line 1: is missing; write private_key_file = … (file)",
+    ),
+    (
         "[console]\nlisten = ['0.0.0.0:8025']",
         (
             "console.listen[0], line 2: 0.0.0.0:8025 is taken by collector.listen[0]; "
@@ -227,8 +257,6 @@ LATER = [
     (f"{HOST}auth = 'certificate'", "upstream[0].auth, line 3"),
     (f"{HOST}max_messages_per_minute = 5", "upstream[0].max_messages_per_minute, line 3"),
     (f"{HOST}saves_sent = true", "upstream[0].saves_sent, line 3"),
-    ("[tracking]\ntext_clicks = true", "tracking.text_clicks, line 2"),
-    ("[tracking]\ndkim_signed = 'resign'", "tracking.dkim_signed, line 2"),
     ("[notices]\nhold_s = 5", "notices, line 1"),
     ("[[webhook]]\nurl = 'https://x.example'", "webhook, line 1"),
     ("[console.oidc]\nissuer = 'x'", "console.oidc, line 1"),
@@ -401,8 +429,9 @@ def test_relative_paths_of_a_file_are_from_its_folder(tmp_path: Path) -> None:
     settings = read(
         tmp_path,
         "[server]\nstate_dir = 'state'\n[database]\nurl = 'sqlite+aiosqlite:///l.db'\n"
-        f"{HOST}username = 'x'\npassword_file = 'p'",
+        f"{DKIM}{HOST}username = 'x'\npassword_file = 'p'",
     )
+    assert settings.dkim[0].private_key_file == tmp_path / "k.pem"
     assert settings.server.state_dir == tmp_path / "state"
     assert settings.upstream[0].password_file == tmp_path / "p"
     assert settings.database.url == f"sqlite+aiosqlite:///{tmp_path}/l.db"

@@ -1,13 +1,14 @@
 import asyncio
 import json
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from config.settings import Settings
+from config.settings import Dkim, Settings
 from indicia import checking
 from indicia.checking import check_all
 from indicia.reaching import Reached
@@ -95,6 +96,25 @@ def test_a_key_that_others_may_read_failed(sandbox: Settings, capsys: Read) -> N
     (sandbox.keys_dir / "token-0.key").chmod(0o644)
     ((state, told),) = found(sandbox, capsys, "keys")
     assert (state, "chmod 600" in told) == ("failed", True)
+
+
+def test_a_key_that_signs_mail_is_looked_at(
+    sandbox: Settings, capsys: Read, tmp_path: Path
+) -> None:
+    assert found(sandbox, capsys, "dkim") == []
+    file = tmp_path / "key.pem"
+    table = Dkim(domain="a.example", selector="s1", private_key_file=file)
+    settings = sandbox.model_copy(update={"dkim": (table,)})
+    ((state, told),) = found(settings, capsys, "dkim")
+    assert state == "failed"
+    assert told.startswith(f"s1._domainkey.a.example: {file} can not be read")
+    subprocess.run(["openssl", "genrsa", "-out", file, "2048"], check=True, capture_output=True)
+    file.chmod(0o640)
+    ((state, told),) = found(settings, capsys, "dkim")
+    assert (state, told.endswith(f"; run: chmod 600 {file}")) == ("warning", True)
+    file.chmod(0o600)
+    ((state, told),) = found(settings, capsys, "dkim")
+    assert (state, "can sign" in told) == ("ok", True)
 
 
 def test_little_space_is_a_warning(

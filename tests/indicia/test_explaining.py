@@ -9,6 +9,7 @@ import pytest
 from config.settings import Settings
 from indicia.explaining import Supposed, explain_message, preview_message
 from indicia.failure import Failure
+from ledger.keys import KeyFileError
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 Read = pytest.CaptureFixture[str]
@@ -115,6 +116,26 @@ def test_a_preview_is_the_original_but_for_what_is_put_in(
     undone = undone[undone.index(b"From: ") :]
     original = OFFER.replace(b"X-Indicia-Track: nonsense\n", b"").replace(b"\n", b"\r\n")
     assert undone == original
+
+
+def test_a_preview_of_mail_that_is_signed_anew_is_signed(
+    message: str, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    key = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+    Path(message).write_bytes(b"DKIM-Signature: old\n" + OFFER)
+    settings = Settings(
+        tracking={"dkim_signed": "resign"},
+        dkim=[{"domain": "sender.example", "selector": "s1", "private_key_file": key}],
+    )
+    supposed = Supposed(message, "ann@sender.example", PEOPLE)
+    preview_message(settings, supposed, None, diff=True)
+    assert b"-DKIM-Signature: old" in capfdbinary.readouterr().out
+    preview_message(settings, supposed, None, diff=False)
+    assert capfdbinary.readouterr().out.startswith(b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed")
+    key.unlink()
+    with pytest.raises(KeyFileError, match="can not be read"):
+        preview_message(settings, supposed, None, diff=False)
 
 
 def test_a_preview_is_of_the_recipient_asked_for(

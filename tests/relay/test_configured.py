@@ -1,6 +1,7 @@
 from config.settings import Settings
 from ledger.mode import TrackingMode
 from relay.configured import policy_of, upstreams_of
+from relay.mail import Signing
 from relay.policy import Policy, Rule, TrackingHost
 from relay.upstream import TlsMode, Upstream
 
@@ -51,6 +52,17 @@ def test_every_option_reaches_the_policy() -> None:
         rules=(Rule("r", "a", "b", "c", clicks=False),),
         tracking_hosts=(TrackingHost(("*@x.example",), "https://t.x.example"),),
     )
+
+
+def test_keys_sign_where_mail_is_to_be_signed_anew() -> None:
+    table = {"domain": "Bücher.example", "selector": "s1", "private_key_file": "k.pem"}
+    for dkim_signed, signings in (
+        ("resign", (Signing("xn--bcher-kva.example", "s1"),)), ("skip", ()), ("track", ()),
+    ):  # fmt: skip
+        settings = Settings(tracking={**HERE, "dkim_signed": dkim_signed}, dkim=[table])
+        policy = policy_of(settings)
+        assert policy.signings == signings
+        assert policy.track_dkim_signed is (dkim_signed == "track")
 
 
 def test_without_a_seat_nobody_has_click_tracking() -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.mail import Signing
 from relay.pack import PackError, pack_template, unpack_template
 from relay.template import (
     TEMPLATE_VERSION,
@@ -47,8 +48,11 @@ def _segments(draw: st.DrawFn) -> tuple[Segment, ...]:
     return tuple(segments)
 
 
+_VERSIONED = st.tuples(st.integers(0, 1), st.none()) | st.tuples(
+    st.just(TEMPLATE_VERSION), st.none() | st.builds(Signing, _TEXT, _TEXT)
+)
 _TEMPLATES = st.builds(
-    Template,
+    lambda *words: Template(*words[:-1], *words[-1]),
     _BYTES,
     st.lists(st.builds(Layout, st.booleans(), st.sampled_from(Clicks), _segments())).map(tuple),
     _TEXT,
@@ -59,7 +63,7 @@ _TEMPLATES = st.builds(
     st.lists(st.builds(LeftLink, _TEXT, _TEXT, _TEXT, _PASSED), max_size=3).map(tuple),
     st.lists(st.builds(PartNote, _TEXT, _TEXT, st.none() | _PASSED), max_size=3).map(tuple),
     st.none() | _PASSED,
-    st.integers(0, TEMPLATE_VERSION),
+    _VERSIONED,
 )
 _SIMPLE = Template(b"x", (), "https://t.example")
 

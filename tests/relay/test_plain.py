@@ -9,7 +9,7 @@ from email import message_from_bytes
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.address import parse_address
@@ -362,6 +362,7 @@ _WORDS = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)  # a loaded machine
 @given(
     st.lists(_WORDS, max_size=12).map(" ".join),
     st.sampled_from(["8bit", "quoted-printable", "base64"]),

@@ -2,7 +2,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.mime.encoding import Decoded, decode_body
@@ -244,6 +244,7 @@ _PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)  # a loaded machine
 @given(st.lists(_PIECES, max_size=24).map("".join), st.booleans(), st.booleans())
 def test_law_urls_do_not_overlap_and_begin_with_their_scheme(
     text: str, flowed: bool, delsp: bool
