@@ -6,7 +6,7 @@ fields cut short.  What is no mailbox names nobody; nothing here raises.
 
 import re
 from collections.abc import Iterator
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 
 from ledger.address import AddressError, parse_address
@@ -74,5 +74,5 @@ def _decoded(text: str) -> str:
         return ""
     try:
         return str(make_header(decode_header(text)))
-    except (HeaderParseError, LookupError, ValueError):
+    except (MessageError, LookupError, ValueError):
         return ""

@@ -8,7 +8,7 @@ import base64
 import re
 from dataclasses import dataclass
 from email import message_from_bytes
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from urllib.parse import unquote
@@ -105,7 +105,7 @@ def _decoded(value: str) -> str:
     unfolded = re.sub(r"\r?\n(?=[ \t])", "", _encodable(value))
     try:
         return _encodable(str(make_header(decode_header(unfolded))))
-    except (HeaderParseError, LookupError, ValueError):
+    except (MessageError, LookupError, ValueError):
         return unfolded
 
 

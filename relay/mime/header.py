@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from urllib.parse import unquote_to_bytes
 
@@ -107,7 +107,7 @@ def decode_text(value: bytes) -> str:
         text = value.decode("latin-1")
     if "=?" in text:
         # A broken encoded word is shown as it stands (RFC 2047 6.3).
-        with suppress(HeaderParseError, LookupError, ValueError):
+        with suppress(MessageError, LookupError, ValueError):
             text = str(make_header(decode_header(text)))
     return _CONTROL.sub(" ", text).strip()
 

@@ -33,6 +33,7 @@ from relay.addressees import named_keys
         ("=?utf-8?b?QW5uYSA8YUB4LmV4YW1wbGU+?=", ["a@x.example"]),
         ("=?utf-8?q?a=40x=2Eexample?=, b@x.example", ["a@x.example", "b@x.example"]),
         ("=?no-such-charset?q?a=40x=2Eexample?=", []),
+        ("=?iso-8859-é1?q?a=40x=2Eexample?=, b@x.example", ["b@x.example"]),
         ("=?utf-8?b?Q?=", []),
         ("Müller <jörg@münchen.example>", ["jörg@xn--mnchen-3ya.example"]),
         ('"a b"@x.example', ['"a b"@x.example']),

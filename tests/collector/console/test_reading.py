@@ -123,6 +123,7 @@ def test_what_can_not_be_decoded_is_shown_as_well_as_can_be(
 @example(b"\xff: \xff\r\n\r\n\xff")
 @example(b"Content-Type: image/\xff; name=\xff\r\nContent-ID: \xff\r\n\r\n\xff")
 @example(b"Subject: =?unicode-escape?q?=5Cud800?=\r\n\r\n")
+@example("Subject: =?iso-8859-é1?q?a?=\r\n\r\n".encode())
 @example(b"Content-Type: text/plain; charset=utf-16-le\r\n\r\n\x00\xd8")
 @example(b"Content-Type: text/plain; charset=unicode-escape\r\n\r\n\\ud800")
 @example(b"Content-Type: text/html; charset*=x''%ff\r\n\r\nx")

@@ -116,6 +116,7 @@ def test_a_header_ends_where_it_is_told_to() -> None:
         (b"=?utf-8?q?a?= =?utf-8?q?b?=", "ab"),
         (b"=?no-such?q?abc?=", "=?no-such?q?abc?="),
         (b"=?utf-8?b?a?=", "=?utf-8?b?a?="),
+        (b"=?iso-8859-\xe91?q?a?=", "=?iso-8859-é1?q?a?="),
         ("naïve".encode(), "naïve"),
         (b"na\xefve", "naïve"),
         (b"=?utf-8?q?a=0Ab=00c?=", "a b c"),
