@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 _WS = rb"[\t\n\f\r ]"
 _VALUE = (
@@ -91,6 +92,8 @@ class Attribute:
 class Pace:
     """Which tags a scan stops at; all others are passed over inside the regular expression.
 
+    It reads masks in lower case: that is quicker than a match without regard to case.
+
     Law: a scan at a pace gives the tokens of the full scan without text and tags not named.
     """
 
@@ -99,10 +102,14 @@ class Pace:
 
 def make_pace(names: frozenset[bytes]) -> Pace:
     """Return the pace that stops at tags of these names, and at those that begin raw text."""
+    return Pace(re.compile(rb"(" + _passed_over(names) + rb")(?:" + _MARKUP + rb")?"))
+
+
+def _passed_over(names: frozenset[bytes]) -> bytes:
+    """Return the pattern of a stretch of text and tags of all names but these."""
     stops = b"|".join(sorted(names | RAW_TEXT | {b"plaintext"}))
     passed = rb"</?(?!(?:" + stops + rb")[\t\n\f\r />])" + _NAME + _ATTRIBUTES + rb">"
-    skip = rb"([^<]*+(?:(?:" + passed + rb"|" + _NO_MARKUP + rb")[^<]*+)*+)"
-    return Pace(re.compile(skip + rb"(?:" + _MARKUP + rb")?"))
+    return rb"[^<]*+(?:(?:" + passed + rb"|" + _NO_MARKUP + rb")[^<]*+)*+"
 
 
 def scan_tokens(
@@ -111,10 +118,9 @@ def scan_tokens(
     """Yield the tokens from `position` on, in order.
 
     `raw_text` names the element whose content begins at `position`, where it is one of raw text.
+    At a pace the mask is one in lower case.
     """
     step = pace.step if pace else _STEP
-    if pace:
-        mask = mask.lower()  # a quicker match than one without regard to case
     while position < len(mask):
         if raw_text:
             for token in _raw_text(mask, position, raw_text):
@@ -138,6 +144,64 @@ def scan_tokens(
 
 
 _RAW_TEXT_OR_PLAIN = RAW_TEXT | {b"plaintext"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stride:
+    """How links are taken that nothing else stands between; it reads masks in lower case.
+
+    Law: scan_tokens gives a start and an end tag for each link, and no other that is named.
+    """
+
+    link: re.Pattern[bytes]
+
+
+def make_stride(names: frozenset[bytes]) -> Stride:
+    """Return the stride that ends at tags of these names, `a` among them, and at raw text."""
+    passed = _passed_over(names)
+    other = _BETWEEN + rb"(?!href[\t\n\f\r />=])" + _ATTRIBUTE_NAME + _AFTER_NAME
+    href = _BETWEEN + rb"href" + _WS + rb"*+=" + _WS + rb"*+(" + _VALUE + rb")"
+    tag = rb"<a(?=[\t\n\f\r /])(?:" + other + rb")*+" + href + _ATTRIBUTES + rb">"
+    link = rb"(" + tag + rb")" + passed + rb"</a>"
+    return Stride(re.compile(rb"(" + passed + rb")(?:" + link + rb")?"))
+
+
+class PlainLink(NamedTuple):
+    """An `a` with href and all up to its `</a>`, within which no stride ends.
+
+    A tuple, for there are hundreds in a message and these are made in half the time.
+    """
+
+    start: int
+    """Of its tag."""
+    end: int
+    """Of its tag."""
+    href_start: int
+    href_end: int
+    """Of the value, without quotes."""
+    inner_end: int
+    """Where `</a>` begins."""
+
+
+def take_links(mask: bytes, position: int, stride: Stride) -> tuple[list[PlainLink], int]:
+    """Return the links from `position` on, and where what ends the stride begins."""
+    links: list[PlainLink] = []
+    match_link = stride.link.match
+    while True:
+        match = match_link(mask, position)
+        assert match is not None, "the pattern matches the empty text"
+        start, end = match.span(2)
+        if start < 0:
+            return links, match.end(1)
+        position = match.end()
+        href_start, href_end = match.span(3)
+        if mask.startswith(_QUOTES, href_start, href_end):
+            href_start, href_end = href_start + 1, href_end - 1
+        links.append(PlainLink(start, end, href_start, href_end, position - _LINK_END))
+
+
+_QUOTES = (b'"', b"'")
+_LINK_END = len(b"</a>")
 
 
 @dataclass(frozen=True, slots=True)

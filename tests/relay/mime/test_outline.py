@@ -26,7 +26,7 @@ def _outline(text: str) -> Outline:
 
 def _hrefs(mask: bytes, outline: Outline, *, inert: bool) -> set[str]:
     return {
-        decode_attribute(mask[link.target.start : link.target.end].decode("latin-1"))
+        decode_attribute(mask[link.target_start : link.target_end].decode("latin-1"))
         for link in outline.links
         if inert or not link.inert
     }
@@ -296,7 +296,7 @@ def test_nothing_is_put_where_an_unfinished_end_would_swallow_it(tail: str) -> N
 def test_what_a_link_encloses_ends_with_it_or_with_the_next() -> None:
     text = "<a href=1>one<a href=2>two</a>three<a href=3>four<a>five</a><map><area href=4></map>"
     outline = _outline(text)
-    inner = [text[link.tag.end : link.inner_end] for link in outline.links]
+    inner = [text[link.end : link.inner_end] for link in outline.links]
     assert inner == ["one", "two", "four", ""]
 
 
@@ -307,7 +307,7 @@ def test_a_link_that_is_never_closed_goes_on_to_the_end() -> None:
 
 def test_images_are_listed_where_one_could_be_ours() -> None:
     text = '<img><img src="https://t.example/o/x.gif">'
-    assert [image.tag.start for image in _outline(text).images] == [5]
+    assert [image.start for image in _outline(text).images] == [5]
     assert not _outline('<img src="x.gif">').images
 
 
