@@ -70,6 +70,11 @@ def make_link_rules(policy: Policy, base_url: str, unsubscribe: tuple[str, ...])
     )
 
 
+def own_hosts(rules: LinkRules) -> tuple[bytes, ...]:
+    """Return the hosts of our URLs in lower case, with their ports; some stand twice."""
+    return tuple(base.split("/")[2].lower().encode() for base in rules.own_bases)
+
+
 # URL Standard, URL parsing: controls and spaces around, tab and line ends within are removed.
 _AROUND = "".join(map(chr, range(0x21)))
 _WITHIN = str.maketrans("", "", "\t\n\r")
@@ -111,6 +116,13 @@ def judge_link(reference: Reference, rules: LinkRules) -> Target | PassThrough:
 
     Law: our base, a token, a slash and the destination are a URL that serialises to itself.
     """
+    plain = _PLAIN.fullmatch(reference.href)
+    if plain is not None:
+        reason = _why_plain(plain[0], reference, rules)
+        if reason:
+            return PassThrough(reason)
+        destination, fragment = plain[2].encode("ascii"), plain[3] or ""
+        return Target(plain[0], destination, plain[1] == "https", fragment)
     href = clean_href(reference.href)
     reason = _why_as_written(href, reference)
     if reason:
@@ -124,6 +136,25 @@ def judge_link(reference: Reference, rules: LinkRules) -> Target | PassThrough:
     return _target(href, url, reference, rules)
 
 
+# What most URLs are: URLs that serialise to themselves, and no placeholders.  A domain whose last
+# label is of letters is no IPv4 address, and without `xn--` it is what it is; no segment is a dot
+# segment; no character is in a percent-encode set or would be another (URL Standard 1.3, 3.5, 4.4).
+_PLAIN = re.compile(
+    r"(https?)://"
+    r"((?:(?!xn--)[a-z0-9]++(?:-++[a-z0-9]++)*+\.)++[a-z]{2,63}+"
+    r"(?:/(?!\.|%2[Ee])(?:[\w!$&-.:;=@~]++|%(?!7[BCbc])[0-9A-Fa-f]{2})*+)++"
+    r"(?:\?(?:[\w!$&(-/:;=?@~]++|%(?!7[BCbc])[0-9A-Fa-f]{2})*+)?+)"
+    r"(\#[\w!$&-/:;=?@~]*+)?",
+    re.ASCII,
+)
+
+
+def _why_plain(url: str, reference: Reference, rules: LinkRules) -> PassReason | None:
+    if reference.attributes and _opted_out(reference.attributes):
+        return PassReason.OPTED_OUT
+    return _why_by_url(url, rules) or _why_by_text(url, reference, rules)
+
+
 # The templates of others: Handlebars and Jinja, Mailchimp, ERB, shell, and %NAME%, but neither
 # percent-encoding nor JSON (`{%22`).  Editors encode braces of the first, bars of the second.
 _PLACEHOLDER = re.compile(
@@ -131,12 +162,13 @@ _PLACEHOLDER = re.compile(
     r"|%(?![0-9a-f]{2})[a-z_][\w.-]*%|%[a-z_][\w.-]*%(?![0-9a-f]{2})",
     re.IGNORECASE,
 )
+_IN_PLACEHOLDERS = ("{", "*|", "%")  # quicker than the pattern
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _NO_TRACK_SCHEMES = ("http+notrack", "https+notrack")  # Postal
 
 
 def _why_as_written(href: str, reference: Reference) -> PassReason | None:
-    if _PLACEHOLDER.search(href):
+    if any(mark in href for mark in _IN_PLACEHOLDERS) and _PLACEHOLDER.search(href):
         return PassReason.PLACEHOLDER
     if reference.attributes and _opted_out(reference.attributes):
         return PassReason.OPTED_OUT

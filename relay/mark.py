@@ -1,10 +1,8 @@
 """MARK: what of one HTML part is replaced, put in and taken out."""
 
 import re
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from ledger.token import TOKEN_CHARACTERS
 from relay.link import (
@@ -15,6 +13,7 @@ from relay.link import (
     Target,
     is_own_pixel,
     judge_link,
+    own_hosts,
     unwrap_own,
 )
 from relay.mail import Entity
@@ -26,7 +25,6 @@ from relay.mime.html import (
     TokenKind,
     find_attribute,
     make_attribute_search,
-    make_pace,
     read_attributes,
     scan_tokens,
 )
@@ -41,13 +39,15 @@ PIXEL_NUMBER = 0
 _TOKEN = b"A" * TOKEN_CHARACTERS
 _MAX_INNER = 16_384
 """Bytes of a link's content that are looked at for its text."""
-_LINKS_AND_IMAGES = make_pace(frozenset((b"a", b"area", b"img")))
+# 13.2.5.36 to 13.2.5.38: an attribute value in whatever quotes it stands, or in none.
+_VALUE = re.compile(rb"[^\t\n\f\r \"'<>`]+")
+_IMAGE = re.compile(rb'<img(?: [a-z]+="[^"]*")+>[\r\n]*')
 _ALT = make_attribute_search(b"alt")
 _HREF_IN_COMMENT = re.compile(rb"[\t\n\r ]href[\t\n\r ]*=[\t\n\r ]*[\"']?([^\"'\t\n\r >]+)")
 _SPACES = re.compile(r"[ \t\n\r\f]+")
 # 13.2.5.36 to 13.2.5.38: what would end an attribute value in whatever quotes it stands, and what
 # older parsers took for quotes.
-_UNSAFE = re.compile(r"[&\"'<>`\\]")
+_UNSAFE = re.compile(r"[\"'<>`\\]")
 # Text that with what follows an image taken out would become a tag or another character.
 _WOULD_JOIN = re.compile(rb"(?:<|&[A-Za-z0-9#]*)\Z")
 _LONGEST_REFERENCE = 40
@@ -85,7 +85,7 @@ def find_marks(
     """Return the links and stale marks of a part; links in order, from `first_number` on."""
     if not decoded.mask.strip():
         return PassThrough(PassReason.NOTHING_TO_TRACK, "there is no text")
-    outline = outline_html(decoded.mask)
+    outline = outline_html(decoded.mask, own_hosts(rules))
     if isinstance(outline, Ambiguous):
         return PassThrough(PassReason.AMBIGUOUS_HTML, outline.why)
     reading = _Reading(entity, decoded, rules)
@@ -123,12 +123,14 @@ def escape_value(text: str) -> bytes:
 
     Law: decode_attribute gives the text back, and no byte of it ends a value or is not ASCII.
     """
-    escaped = _UNSAFE.sub(_numeric, text) if _UNSAFE.search(text) else text
+    escaped = text.replace("&", "&amp;")
+    if _UNSAFE.search(escaped):
+        escaped = _UNSAFE.sub(_numeric, escaped)
     return escaped.encode("ascii", "xmlcharrefreplace")
 
 
 def _numeric(match: re.Match[str]) -> str:
-    return "&amp;" if match[0] == "&" else f"&#{ord(match[0])};"
+    return f"&#{ord(match[0])};"
 
 
 def apply_edits(text: bytes, edits: Sequence[Edit]) -> bytes:
@@ -136,8 +138,7 @@ def apply_edits(text: bytes, edits: Sequence[Edit]) -> bytes:
     pieces: list[bytes] = []
     position = 0
     for edit in edits:
-        pieces.append(text[position : edit.start])
-        pieces += (_TOKEN if isinstance(piece, Blank) else piece for piece in edit.pieces)
+        pieces += (text[position : edit.start], _written(edit))
         position = edit.end
     pieces.append(text[position:])
     return b"".join(pieces)
@@ -152,24 +153,35 @@ def growth(edit: Edit) -> int:
 def edits_hold(mask: bytes, outline: Outline, edits: Sequence[Edit], pixel: int | None) -> bool:
     """Tell whether what is edited is read as meant: each link as far as it went, the pixel a tag.
 
-    `pixel` is the place of the pixel among the edits.
+    `pixel` is the place of the pixel among the edits.  A tag that goes on as it did, or is put in
+    whole, ends in the data state in which it began (HTML Standard 13.2.5.1), so all else is read
+    as it was.
+
+    Law: then a scan of the whole gives the same tokens, but for images taken out and the pixel.
     """
-    ends = [edit.end for edit in edits]
-    grown = (0, *accumulate(map(growth, edits)))
+    targets = {(link.target_start, link.target_end) for link in outline.links}
+    images = {(image.start, image.end) for image in outline.images}
+    for edit in edits:
+        written = _written(edit)
+        if (edit.start, edit.end) in targets:
+            holds = _VALUE.fullmatch(written) is not None
+        elif edit.start == edit.end == pixel:
+            holds = _IMAGE.fullmatch(written) is not None
+        else:
+            taken_out = not written and (edit.start, edit.end) in images
+            holds = taken_out and not _would_join(mask, edit.start)
+        if not holds:
+            return False
+    return True
 
-    def moved(offset: int) -> int:
-        return offset + grown[bisect_right(ends, offset)]
 
-    wanted = {(moved(link.tag.start), moved(link.tag.end - 1) + 1) for link in outline.links}
-    found = {
-        (token.start, token.end)
-        for token in scan_tokens(apply_edits(mask, edits), pace=_LINKS_AND_IMAGES)
-        if token.kind is TokenKind.START
-    }
-    if pixel is None:
-        return wanted <= found
-    index = next(number for number, edit in enumerate(edits) if edit.start == edit.end == pixel)
-    return wanted <= found and pixel + grown[index] in {start for start, _ in found}
+def _written(edit: Edit) -> bytes:
+    return b"".join([_TOKEN if isinstance(piece, Blank) else piece for piece in edit.pieces])
+
+
+def _would_join(mask: bytes, place: int) -> bool:
+    """Tell whether text before a place may become another character or a tag by what follows."""
+    return _WOULD_JOIN.search(mask, max(0, place - _LONGEST_REFERENCE), place) is not None
 
 
 class _Reading:
@@ -187,7 +199,7 @@ class _Reading:
 
     def link(self, element: Element, number: int) -> bool:
         """Look at a link; return whether it took the number."""
-        start, end = element.target.start, element.target.end
+        start, end = element.target_start, element.target_end
         href = decode_attribute(self.decoded.decode(start, end))
         shown = self._shown_text(element)
         unwrapped = None if element.inert else unwrap_own(href, self.rules)
@@ -206,13 +218,11 @@ class _Reading:
 
     def image(self, element: Element) -> None:
         """Take out a pixel of ours."""
-        src = decode_attribute(self.decoded.decode(element.target.start, element.target.end))
-        before = self.decoded.mask[
-            max(0, element.tag.start - _LONGEST_REFERENCE) : element.tag.start
-        ]
-        if element.inert or _WOULD_JOIN.search(before) or not is_own_pixel(src, self.rules):
+        src = decode_attribute(self.decoded.decode(element.target_start, element.target_end))
+        if element.inert or not is_own_pixel(src, self.rules):
             return
-        self.stale.append(Edit(element.tag.start, element.tag.end, ()))
+        if not _would_join(self.decoded.mask, element.start):
+            self.stale.append(Edit(element.start, element.end, ()))
 
     def conditional(self, start: int, end: int) -> None:
         """Note the links of a conditional comment, VML among them."""
@@ -238,12 +248,11 @@ class _Reading:
         self.left.append(LeftLink(self.path, shortened, text[:MAX_TEXT], passed))
 
     def _opt_outs(self, element: Element) -> dict[str, str]:
-        tag = element.tag
-        if OPT_OUT_MARK not in self.decoded.mask[tag.start : tag.end].lower():
+        if OPT_OUT_MARK not in self.decoded.mask[element.start : element.end].lower():
             return {}
         return {
             attribute.name.decode("ascii", "replace"): self._value(attribute)
-            for attribute in read_attributes(self.decoded.mask, tag)
+            for attribute in read_attributes(self.decoded.mask, element.tag)
         }
 
     def _value(self, attribute: Attribute) -> str:
@@ -251,7 +260,7 @@ class _Reading:
 
     def _shown_text(self, element: Element) -> str:
         """Return the text that a link encloses; empty where that is only an image."""
-        start = element.tag.end
+        start = element.end
         end = min(element.inner_end, start + _MAX_INNER)
         if self.decoded.mask.find(b"<", start, end) < 0:
             return _collapsed(decode_text(self.decoded.decode(start, end)))
@@ -268,8 +277,8 @@ class _Reading:
         """Return the alternative text of an area, or of the first image that a link encloses."""
         mask = self.decoded.mask
         tags = [element.tag]
-        start = element.tag.end
-        if element.tag.name == b"a":
+        start = element.end
+        if element.name == b"a":
             inner = mask[start : min(element.inner_end, start + _MAX_INNER)]
             tags = [
                 type(token)(token.kind, start + token.start, start + token.end, token.name)
@@ -284,4 +293,6 @@ class _Reading:
 
 
 def _collapsed(text: str) -> str:
+    if text.isascii() and text.isprintable():  # then a blank is its only white space
+        return " ".join(text.split())
     return _SPACES.sub(" ", text).strip(" ")

@@ -8,6 +8,7 @@ there is a link to us, and nothing is put in.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -81,7 +82,7 @@ class Outline:
 
     links: tuple[Element, ...]
     images: tuple[Element, ...]
-    """All of them where they were asked for, and perhaps where not."""
+    """All of them where one of a host could be there, and perhaps where not."""
     conditional: tuple[Token, ...]
     """Conditional comments, which only Outlook for Windows reads."""
     top: int
@@ -101,15 +102,20 @@ class Ambiguous:
     why: str
 
 
-def outline_html(mask: bytes, *, images: bool = True) -> Outline | Ambiguous:
+_ANY = (b"",)
+
+
+def outline_html(mask: bytes, hosts: Sequence[bytes] = _ANY) -> Outline | Ambiguous:
     """Return what of a document may be touched.
 
+    Images matter only where one of the hosts, in lower case, is named in the document.
+
     Law: `<img>` put in at a place named here is a token of its own and changes no other.
-    Law: without images it is the same but for these.
+    Law: without images all else is the same.
     """
     lower = mask.lower()
-    quoting = b"<div" in lower and any(mark in lower for mark in MARKS)
-    if images or quoting:
+    images = any(host in lower for host in hosts)
+    if images or (b"<div" in lower and any(mark in lower for mark in MARKS)):
         return _thorough(mask, lower)
     walk = _Walk(mask)
     position = 0

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.link import (
+    _PLACEHOLDER,
+    _PLAIN,
     LinkRules,
     Reference,
     Target,
@@ -279,6 +281,29 @@ def test_a_pixel_of_ours_is_known_by_its_form(src: str, own: bool) -> None:
 
 def test_an_href_is_cleaned_as_the_url_standard_says() -> None:
     assert clean_href("\x00\x1f  https://a\r\n\t.b/c d \n") == "https://a.b/c d"
+
+
+_URL_SCRAPS = st.sampled_from(
+    """a www com xn-- -- - . .. / // %2e %2E %20 %7B %7c % %zz ? # = & ' ( ) * + , ; : @ ! $ ~ _ ^ `
+    | { } \\ [ ] < > 0x 1 127 é ß %41 :80 .de example.com A xn--bcher-kva ab--c %NAME% %ad%20
+    """.split()  # noqa: SIM905 - sixty quoted scraps would hide the list
+)
+
+
+@given(
+    st.sampled_from(["https://", "http://"]),
+    st.sampled_from(["", "example.com/", "a-b.example/c"]),
+    st.lists(_URL_SCRAPS, max_size=8).map("".join),
+)
+def test_law_a_plain_url_serialises_to_itself_within_ours_too_and_is_no_placeholder(
+    scheme: str, host: str, rest: str
+) -> None:
+    url = scheme + host + rest
+    if _PLAIN.fullmatch(url):
+        assert ada_url.normalize_url(url) == url
+        ours = f"https://t.example/c/{_TOKEN}/{url.partition('://')[2]}"
+        assert ada_url.normalize_url(ours) == ours
+        assert not _PLACEHOLDER.search(url)
 
 
 def test_a_base_with_a_path_is_kept_as_it_is() -> None:

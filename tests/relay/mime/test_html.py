@@ -14,8 +14,10 @@ from relay.mime.html import (
     find_attribute,
     make_attribute_search,
     make_pace,
+    make_stride,
     read_attributes,
     scan_tokens,
+    take_links,
 )
 
 _SCRAPS = st.sampled_from(
@@ -51,7 +53,7 @@ def test_law_the_tokens_cover_the_input_without_gap_or_overlap(text: str) -> Non
 def test_law_a_pace_gives_the_tokens_of_the_full_scan_without_text_and_tags_not_named(
     text: str, names: set[bytes]
 ) -> None:
-    mask = _mask(text)
+    mask = _mask(text).lower()
     stops = names | RAW_TEXT | {b"plaintext"}
     wanted = [
         token
@@ -62,7 +64,43 @@ def test_law_a_pace_gives_the_tokens_of_the_full_scan_without_text_and_tags_not_
     assert list(scan_tokens(mask, pace=make_pace(frozenset(names)))) == wanted
 
 
+_LINKS = st.sampled_from(
+    [
+        '<a href="u">t</a>', "<a href=u>", "<a x='>' href = 'u' y>", "</a>", "<a>", "<a href>",
+        '<a/href="u"class="c">', "<a href=>", "<abbr href=u>", "<b>", "<div x=y>", "</p ",
+    ]
+)  # fmt: skip
 _HREF = make_attribute_search(b"href")
+_PACE, _STRIDE = make_pace(frozenset((b"a", b"div"))), make_stride(frozenset((b"a", b"div")))
+
+
+@given(st.lists(_SCRAPS | _LINKS, max_size=30).map("".join))
+def test_law_scan_tokens_gives_a_start_and_an_end_tag_for_each_link_and_no_other_that_is_named(
+    text: str,
+) -> None:
+    mask = _mask(text).lower()
+    links, end = take_links(mask, 0, _STRIDE)
+    tags = list(scan_tokens(mask, pace=_PACE))[: 2 * len(links)]
+    assert [(token.kind, token.name) for token in tags] == [
+        (TokenKind.START, b"a"),
+        (TokenKind.END, b"a"),
+    ] * len(links)
+    for link, tag, closing in zip(links, tags[::2], tags[1::2], strict=True):
+        assert (link.start, link.end, link.inner_end) == (tag.start, tag.end, closing.start)
+        href = find_attribute(mask, tag, _HREF)
+        assert href is not None
+        assert (link.href_start, link.href_end) == (href.start, href.end)
+    following = next(scan_tokens(mask, end, pace=_PACE), None)
+    rest = list(scan_tokens(mask, pace=_PACE))[2 * len(links) :]
+    assert following == (rest[0] if rest else None)
+
+
+def test_a_stride_takes_links_up_to_what_ends_it() -> None:
+    mask = b'<p><a x href="u">one</a> <a href=v><b>two</b></a><div><a href=w>three</a>'
+    links, end = take_links(mask, 0, _STRIDE)
+    assert [mask[link.href_start : link.href_end] for link in links] == [b"u", b"v"]
+    assert [mask[link.end : link.inner_end] for link in links] == [b"one", b"<b>two</b>"]
+    assert mask.startswith(b"<div>", end)
 
 
 @given(_DOCUMENTS)
