@@ -6,6 +6,7 @@ and whence the mail comes.  Cases that show a reason bear its name.  After a rev
 `INDICIA_ACCEPT_GOLDEN=1 pytest tests/test_golden.py` writes expected.eml anew.
 """
 
+import base64
 import os
 import re
 import tomllib
@@ -16,16 +17,26 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import dkim
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from ledger.address import parse_address
 from ledger.mode import TrackingMode
 from ledger.token import TokenKey
 from relay.compile import compile_template
 from relay.judge import judge
-from relay.mail import Client, Envelope, Submission
+from relay.mail import Client, Envelope, Signing, Submission
 from relay.mime.entity import parse_entity
 from relay.policy import Policy
+from relay.sign import Seal
 from relay.split import split_copies
 from relay.stamp import stamp_copy
 from relay.template import Template
@@ -33,9 +44,11 @@ from relay.verdict import Accept
 
 pytestmark = pytest.mark.golden
 
-_CASES = sorted(path.parent for path in (Path(__file__).parent / "golden").glob("*/case.toml"))
+_GOLDEN = Path(__file__).parent / "golden"
+_CASES = sorted(path.parent for path in _GOLDEN.glob("*/case.toml"))
 _KEY = TokenKey(1, bytes(range(32)))
 _FIRST_COPY_ID = 1000
+_SIGNING_KEY = load_pem_private_key((_GOLDEN / "dkim.pem").read_bytes(), None)
 _POLICY = Policy(
     "relay.example.com", "https://t.example.com", unknown_consent=TrackingMode.INDIVIDUAL
 )
@@ -58,6 +71,14 @@ def test_the_copy_is_as_reviewed(folder: Path) -> None:
             part.part: str(part.reason.reason) if part.reason else "" for part in template.parts
         }
         assert parts == case["parts"]
+
+
+def test_a_copy_that_is_signed_anew_verifies() -> None:
+    public = _SIGNING_KEY.public_key()
+    spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    record = b"v=DKIM1; p=" + base64.b64encode(spki)
+    message = (_GOLDEN / "dkim-resigned" / "expected.eml").read_bytes()
+    assert dkim.verify(message, dnsfunc=lambda *_args, **_named: record)
 
 
 def test_each_case_says_what_it_shows() -> None:
@@ -89,10 +110,18 @@ def _first_copy(raw: bytes, case: Mapping[str, Any]) -> tuple[Template, bytes]:
     copy = split_copies(submission.send_id, verdict, template, _KEY.key_id, count(_FIRST_COPY_ID))[
         0
     ]
-    return template, re.sub(rb"(?m)^\.", b"", stamp_copy(template, copy, _KEY))
+    seal = template.signing and Seal(template.signing, submission.received_at, _sign)
+    return template, re.sub(rb"(?m)^\.", b"", stamp_copy(template, copy, _KEY, seal))
+
+
+def _sign(text: bytes) -> bytes:
+    assert isinstance(_SIGNING_KEY, RSAPrivateKey)
+    return _SIGNING_KEY.sign(text, PKCS1v15(), SHA256())
 
 
 def _option(key: str, value: Any) -> Any:
     if key == "mode":
         return TrackingMode(value)
+    if key == "signings":
+        return tuple(Signing(*pair) for pair in value)
     return tuple(value) if isinstance(value, list) else value
