@@ -49,11 +49,12 @@ _OWN_HTML: tuple[bytes, ...] = (
     "<p>Gr\u00fc\u00dfe, \u8868\u793a &copy; 2026 <a href='https://m\u00fcller.example/stra\u00dfe'>dort</a>".encode(),
     b"\r\n.\r\n..\r\n--b\r\n<a\r\n href =\r\n 'https://l.example/\tx'\r\n>\r\nlines</a>\r\n.",
 )
+_STALE = b'<img src="https://t.example/o/AQAAAAAAAAPoAAIFp7cXr1g7aWMP9UMMbWbn.gif">'
 _SNIPPETS: tuple[bytes, ...] = (
     b"<", b">", b'"', b"'", b"&", b"=", b"\r\n", b"\r\n.", b"\r\n\r\n", b"--", b"-->", b"<!--",
     b"--!>", b"<![CDATA[", b"]]>", b'<a href="https://q.example/">q</a>',
     b"<a href=https://q.example/q>", b"</a>", b"</body>", b"</html>", b"<body>",
-    b'<img src="https://t.example/o/x.gif">', b"<svg>", b"</svg>", b"<math>", b"<style>",
+    _STALE, b"<svg>", b"</svg>", b"<math>", b"<style>",
     b"</style>", b"<title>", b"<textarea>", b"<plaintext>", b"<select>", b"<template>",
     b"</template>", b"<noscript>", b"<frameset>", b"<base href=/x>", b"<blockquote type=cite>",
     b"</blockquote>", b"<div class=gmail_quote>", b"</div>", b"&amp;", b"&#x3a;", b"&colon;",
@@ -68,6 +69,11 @@ _SNIPPETS: tuple[bytes, ...] = (
 _CHARSETS = (b"utf-8", b"us-ascii", b"iso-8859-1", b"windows-1252", b"shift_jis", b"iso-2022-jp",
              b"gb2312", b"big5", b"euc-kr", b"koi8-r", b"utf-7", b"utf-16", b"")  # fmt: skip
 _ENCODINGS = (b"7bit", b"8bit", b"quoted-printable", b"base64", b"8bit", b"QUOTED-PRINTABLE")
+_PLAIN = (
+    b"--b\r\nContent-Type: text/plain; charset=utf-8; format=flowed\r\n\r\nplain <https://shop.example/a"
+    b"?b=1&c=2#d>, \r\nhttp://x.example (https://y.example/(z)).\r\n"
+    b"> https://q.example/\r\n-- \r\nAnn\r\n"
+)
 _HEAD = b"From: Ann <ann@sales.example>\r\nTo: b@example.org\r\nSubject: s\r\nMIME-Version: 1.0\r\n"
 
 
@@ -161,7 +167,7 @@ def _wrap(html: bytes, shape: int) -> bytes:
     if kind < 6:
         return _HEAD + part
     subtype = (b"alternative", b"mixed", b"related", b"mixed", b"digest", b"alternative")[kind % 6]
-    more = (b"--b\r\n\r\nplain\r\n", b"", b"preamble\r\n")[kind % 3]
+    more = (_PLAIN, b"", b"preamble\r\n")[kind % 3]
     closed = (b"\r\n--b--\r\n", b"\r\n--b--\r\nepilogue", b"")[kind // 4 % 3]
     head = _HEAD + b"Content-Type: multipart/" + subtype + b"; boundary=b\r\n\r\n"
     return head + more + b"--b\r\n" + part + closed

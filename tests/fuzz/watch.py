@@ -5,7 +5,8 @@ import importlib.util
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -20,13 +21,14 @@ from relay.compile import compile_template
 from relay.judge import judge
 from relay.link import clean_href
 from relay.mail import Client, Copy, Entity, Envelope, Submission
+from relay.mark import escape_value
 from relay.mime.charref import decode_attribute
 from relay.mime.encoding import Decoded, decode_body
 from relay.mime.entity import parse_entity, walk_entities
 from relay.policy import Policy, Rule
 from relay.split import split_copies
 from relay.stamp import stamp_copy
-from relay.template import Layout, Slot, Span, Template
+from relay.template import Layout, Link, Slot, Span, Template
 from relay.verdict import PassReason, Refuse
 
 KEY = TokenKey(1, bytes(range(32)))
@@ -41,6 +43,8 @@ _POLICY = Policy(
         Rule("nothing", recipient="off@example.org", mode=TrackingMode.OFF),
     ),
 )
+_POLICIES = (_POLICY, replace(_POLICY, text_clicks=True))
+"""The independent checker knows no links in text: it looks at even numbers only."""
 _ENVELOPES = tuple(
     Envelope(parse_address("ann@sales.example"), tuple(map(parse_address, recipients)))
     for recipients in (
@@ -56,10 +60,26 @@ _CLIENT = Client("192.0.2.1", "pc.example")
 # Of a token's 36 characters the first 12 are its key and copy.
 _MARK = (
     rb'<img src="https://t\.example/o/%s[\w-]{24}\.gif" width="1" height="1" alt="">(?:\r\n\Z)?'
-    rb"|https://t\.example/c/(%s[\w-]{24})/[^\"'<>`\\\s]*"
+    rb"|https://t\.example/c/(%s[\w-]{24})/"
 )
 
 Check = Callable[[bytes, bytes], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A link as it stands in the copy."""
+
+    url: str
+    tail: bytes
+    """What follows the token and its slash."""
+    html: bool
+
+
+def _written(link: Link, *, html: bool) -> _Written:
+    _, mark, fragment = link.url.partition("#")
+    tail = link.destination.decode("ascii") + mark + fragment
+    return _Written(link.url, escape_value(tail) if html else tail.encode(), html)
 
 
 class Violation(Exception):  # noqa: N818 - that is what the laws call it
@@ -73,11 +93,12 @@ def watch(raw: bytes, number: int, counts: Counter[str], second_opinion: Check |
     envelope = _ENVELOPES[number % len(_ENVELOPES)]
     send_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
     submission = Submission(send_id, envelope, raw, _RECEIVED_AT, _CLIENT)
-    verdict = judge(submission, entity, _POLICY)
+    policy = _POLICIES[number % 2]
+    verdict = judge(submission, entity, policy)
     if isinstance(verdict, Refuse):
         counts["refused"] += 1
         return
-    template = compile_template(submission, entity, verdict, _POLICY)
+    template = compile_template(submission, entity, verdict, policy)
     counts[str(template.passed.reason) if template.passed else "instrumented"] += 1
     for note in template.parts:
         if note.reason is not None and template.passed is None:
@@ -123,7 +144,7 @@ def _look_at_copy(
         return
     _hold(_given_back(template, layout) == template.original, "slots given back")
     _hold(_tree(entity) == _tree(after), "the tree of parts changed")
-    prefix = next(_tokens(copy))
+    prefix = base64.urlsafe_b64encode(bytes((copy.key_id,)) + copy.copy_id.to_bytes(8, "big"))
     mark = re.compile(_MARK % (prefix, prefix), re.ASCII)
     slots = [segment for segment in layout.segments if isinstance(segment, Slot)]
     pixels = found = 0
@@ -142,14 +163,11 @@ def _look_at_copy(
         found += len(marks)
         pixels += sum(not each[1] for each in marks)
         if b"t.example" not in old.text:
-            _undo(old, new.text, marks, template)
+            html = before.media_type == "text/html"
+            links = {link.number: _written(link, html=html) for link in template.links}
+            _undo(old, new.text, marks, links)
     _hold(found == len(slots), f"{found} marks in {len(slots)} slots")
     _hold(pixels == layout.opens or not any(slot.number == 0 for slot in slots), "pixels")
-
-
-def _tokens(copy: Copy) -> Iterator[bytes]:
-
-    yield base64.urlsafe_b64encode(bytes((copy.key_id,)) + copy.copy_id.to_bytes(8, "big"))
 
 
 def _tree(entity: Entity) -> list[tuple[object, ...]]:
@@ -168,10 +186,11 @@ def _given_back(template: Template, layout: Layout) -> bytes:
     return wire + template.original[position:]
 
 
-def _undo(decoded: Decoded, new: bytes, marks: list[re.Match[bytes]], template: Template) -> None:
+def _undo(
+    decoded: Decoded, new: bytes, marks: list[re.Match[bytes]], links: Mapping[int, _Written]
+) -> None:
     """Between the marks stands what stood there, and each link leads where it led."""
     old = decoded.text
-    urls = {link.number: link.url for link in template.links}
     at, position = 0, 0
     for index, found in enumerate(marks):
         between = new[position : found.start()]
@@ -179,20 +198,26 @@ def _undo(decoded: Decoded, new: bytes, marks: list[re.Match[bytes]], template: 
         at += len(between)
         position = found.end()
         if found[1]:
+            link = links[int.from_bytes(base64.urlsafe_b64decode(found[1])[9:11], "big") >> 4]
+            _hold(new.startswith(link.tail, position), f"{new[position:][:200]!r} is not {link}")
+            position += len(link.tail)
             following = marks[index + 1].start() if index + 1 < len(marks) else len(new)
-            at = _skip_href(decoded, at, new[position:following], urls[_slot(found[1])])
+            at = _skip_href(decoded, at, new[position:following], link)
     _hold(old[at:] == new[position:], f"{old[at : at + 80]!r} became {new[position:][:80]!r}")
 
 
-def _skip_href(decoded: Decoded, at: int, following: bytes, url: str) -> int:
+def _skip_href(decoded: Decoded, at: int, following: bytes, link: _Written) -> int:
     """Return where the href at `at` ends: at the first place that leads to the link's URL."""
     old, head = decoded.text, following[:24]
-    end = old.find(head, at)
+    end = old.find(head, at) if head else len(old)
     while end >= 0:
-        if _same(decode_attribute(decoded.decode(at, end)), url):
+        href = decoded.decode(at, end)
+        # In text a URL may be broken over lines, and a reference is none.
+        href = decode_attribute(href) if link.html else "".join(href.split())
+        if _same(href, link.url):
             return end
         end = old.find(head, end + 1) if head else -1
-    msg = f"{old[at : at + 200]!r} does not lead to {url}"
+    msg = f"{old[at : at + 200]!r} does not lead to {link.url}"
     raise Violation(msg)
 
 
@@ -201,11 +226,6 @@ def _same(href: str, url: str) -> bool:
         return bool(normalize_url(clean_href(href)) == url)
     except ValueError:
         return False
-
-
-def _slot(token: bytes) -> int:
-
-    return int.from_bytes(base64.urlsafe_b64decode(token)[9:11], "big") >> 4
 
 
 def independent_checker(tools: Path) -> Check | None:
