@@ -110,7 +110,8 @@ def _first_copy(raw: bytes, case: Mapping[str, Any]) -> tuple[Template, bytes]:
     copy = split_copies(submission.send_id, verdict, template, _KEY.key_id, count(_FIRST_COPY_ID))[
         0
     ]
-    seal = template.signing and Seal(template.signing, submission.received_at, _sign)
+    signing = template.signing
+    seal = None if signing is None else Seal(signing, submission.received_at, _sign)
     return template, re.sub(rb"(?m)^\.", b"", stamp_copy(template, copy, _KEY, seal))
 
 
