@@ -44,6 +44,7 @@ def compile_template(
 
     Law: with every slot given back what stood there, each layout is the original.
     Law: it raises for no submission; what can not be marked goes out as the original.
+    Law: a copy that comes back goes out with one pixel, and no link of ours leads to another.
     """
     header = read_header(submission.raw)
     received = received_field(submission, policy.hostname)
