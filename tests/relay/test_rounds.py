@@ -78,11 +78,12 @@ def _outlook_web(answer: str, old: str) -> str:
 
 
 def _outlook_windows(answer: str, old: str) -> str:
+    rule = "border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0in 0in 0in"
     return (
         "<html xmlns:o='urn:schemas-microsoft-com:office:office'><body lang=EN-US>"
-        f"<div class=WordSection1><p class=MsoNormal>{answer}<o:p></o:p></p><div><div style='"
-        "border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0in 0in 0in'><p class=MsoNormal><b>From:</b> "
-        f"B<o:p></o:p></p></div></div>{_inner(old)}</div></body></html>\n"
+        f"<div class=WordSection1><p class=MsoNormal>{answer}<o:p></o:p></p><div>"
+        f"<div style='{rule}'><p class=MsoNormal><b>From:</b> B<o:p></o:p></p></div></div>"
+        f"{_inner(old)}</div></body></html>\n"
     )
 
 
