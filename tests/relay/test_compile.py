@@ -437,7 +437,7 @@ def test_a_lack_of_memory_is_no_fault_of_the_message(monkeypatch: pytest.MonkeyP
     ("name", "broken"),
     [
         ("relay.compile.lay_out", lambda *_: ()),
-        ("relay.compile.lay_out", lambda _, segments: tuple(segments)[::-1]),
+        ("relay.compile.lay_out", lambda _, segments, _without: tuple(segments)[::-1]),
         ("relay.compile.apply_edits", lambda *_: b""),
         ("relay.compile.parse_entity", lambda _: parse_entity(b"\r\n")),
     ],
