@@ -6,8 +6,9 @@ what tracking needs costs the tracking, never the mail.
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -20,7 +21,7 @@ from relay.judge import IN_A_LOOP, LOOP_RECEIVED, judge
 from relay.mail import Submission
 from relay.mime.entity import parse_entity
 from relay.policy import Policy
-from relay.promise import CopyIdTaken, SpoolError, Stored
+from relay.promise import CopyIdTaken, SpoolError, Stored, Unstorable
 from relay.reply import Reply
 from relay.send import Send
 from relay.split import split_copies
@@ -39,6 +40,8 @@ _DRAWS = 3
 
 _NOT_STORED = Reply(451, "4.3.0", "The message could not be stored, try later")
 
+_Prepare = Callable[[Submission, Policy, int], Stored | Reply]
+
 _log = structlog.get_logger()
 
 
@@ -53,24 +56,27 @@ class Intake:
 
     async def take_in(self, submission: Submission) -> Reply:
         """Return 250 when the submission is durable, else why it is refused or put off."""
+        prepare: _Prepare = prepare_send
         for _ in range(_DRAWS):
-            stored = await self._prepare(submission)
+            stored = await self._prepare(prepare, submission)
             if isinstance(stored, Reply):
                 return stored
             try:
                 await self.spool.store(stored)
             except CopyIdTaken:
                 submission = replace(submission, send_id=_draw_ident(submission))
+            except Unstorable as error:
+                prepare = partial(_prepare_untouched, why=pass_for_fault(error))
             except SpoolError:
                 return _NOT_STORED
             else:
                 return _accepted(stored)
         return _NOT_STORED
 
-    async def _prepare(self, submission: Submission) -> Stored | Reply:
+    async def _prepare(self, prepare: _Prepare, submission: Submission) -> Stored | Reply:
         if len(submission.raw) < _LONG_BYTES:
-            return prepare_send(submission, self.policy, self.key_id)
-        return await asyncio.to_thread(prepare_send, submission, self.policy, self.key_id)
+            return prepare(submission, self.policy, self.key_id)
+        return await asyncio.to_thread(prepare, submission, self.policy, self.key_id)
 
 
 def prepare_send(submission: Submission, policy: Policy, key_id: int) -> Stored | Reply:

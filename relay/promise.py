@@ -18,6 +18,10 @@ class CopyIdTaken(SpoolError):  # noqa: N818 - what happened, not who is to blam
     """A copy_id is in use: draw again."""
 
 
+class Unstorable(SpoolError):  # noqa: N818 - what happened, not who is to blame
+    """The store is well, but this can not be written into it: a fault of ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """One send as it enters the spool, with the fact that it was accepted."""

@@ -20,7 +20,7 @@ from ledger import spooled
 from ledger.engine import Store
 from relay.batch import Claiming, Job, Renewing, Step, claim_of, fresh_ident, write_batch
 from relay.pack import pack_template, unpack_template
-from relay.promise import Claim, CopyIdTaken, Settlement, SpoolError, Stored
+from relay.promise import Claim, CopyIdTaken, Settlement, SpoolError, Stored, Unstorable
 from relay.template import Template
 
 _MAX_JOBS = 200
@@ -57,7 +57,8 @@ class Spool:
     async def store(self, stored: Stored) -> None:
         """Return when the send is durable.
 
-        Raises CopyIdTaken where other ids must be drawn, SpoolError where nothing was stored.
+        Raises CopyIdTaken where other ids must be drawn, Unstorable where it can not be written,
+        else SpoolError where nothing was stored.
         """
         await self._submit(stored, (stored,))
 
@@ -235,7 +236,7 @@ def _reject(job: Job, error: Exception) -> None:
         _resolve(job.done, CopyIdTaken("a copy_id or send_id is taken"))
     else:
         _log.error("spool.refused", error=repr(error))
-        _resolve(job.done, SpoolError(f"the spool does not take this: {error!r}"))
+        _resolve(job.done, Unstorable(f"the spool does not take this: {error!r}"))
 
 
 def _resolve(done: asyncio.Future[Any], answer: object) -> None:

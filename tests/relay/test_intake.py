@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -213,3 +214,20 @@ async def test_a_loop_is_refused_even_where_nothing_else_works(
     monkeypatch.setattr(intake_module, "judge", lambda *_: 1 / 0)
     reply = await Intake(POLICY, spool, 7).take_in(submission(b"Received: x\r\n" * 50 + RAW))
     assert (reply.code, reply.enhanced) == (554, "5.4.6")
+
+
+async def test_what_can_not_be_written_goes_out_as_it_came(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = intake_module.accepted_fact
+    unwritable = "lone \ud800 surrogate"  # it is no Unicode text
+
+    def tell(*given: Any) -> SendAccepted:
+        return replace(real(*given), subject=unwritable)
+
+    monkeypatch.setattr(intake_module, "accepted_fact", tell)
+    with capture_logs() as logs:
+        assert (await Intake(POLICY, spool, 7).take_in(submission())).code == 250
+    (claim,) = await spool.claim(10, NOW, 60)
+    assert claim.template.original.endswith(RAW[RAW.index(b"Message-ID") :])
+    assert [line["fault"] for line in logs if line["event"] == "tracking.failed"]

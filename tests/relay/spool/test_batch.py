@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger import schema
 from ledger.engine import Store
 from relay import spool as spool_module
-from relay.promise import Claim, CopyIdTaken, Settlement, SpoolError, Stored
+from relay.promise import Claim, CopyIdTaken, Settlement, SpoolError, Stored, Unstorable
 from relay.reply import Deferred, Delivered, Failed, Reply
 from relay.spool import Spool
 
@@ -123,7 +123,7 @@ async def test_one_item_that_can_not_be_written_fails_alone(spool: Spool, stored
     results = await asyncio.gather(
         spool.store(stored()), spool.store(broken), spool.store(stored()), return_exceptions=True
     )
-    assert [type(result) for result in results] == [type(None), SpoolError, type(None)]
+    assert [type(result) for result in results] == [type(None), Unstorable, type(None)]
 
 
 DISK_IS_FULL = OperationalError(
