@@ -22,16 +22,16 @@ $(VENV)/.ready: $(VENV)/bin/uv pyproject.toml uv.lock
 	$(BIN)/uv sync --quiet --frozen --inexact --python $(BIN)/python
 	@touch $@
 
-check: setup          ## format, lint, types, import contracts, unit and golden tests; under 60 s
+check: setup          ## format, lint, types, import contracts, unit and golden tests; a minute on two cores
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not daemon and not crash and not corpus"
+	$(BIN)/pytest -q -n auto -m "not slow and not daemon and not crash and not corpus"
 
 test: check           ## all tests; installs Postfix and Chromium where it is root
 	tests/install-daemons
-	$(BIN)/pytest -q -m "daemon or crash or corpus"
+	$(BIN)/pytest -q -m "slow or daemon or crash or corpus"
 
 TIME ?= 300
 SEED ?= 1

@@ -189,7 +189,7 @@ def _send(interop: Path, client: str, port: int) -> None:
     assert done.returncode == 0, (client, done.stdout[-800:], done.stderr[-800:])
 
 
-def _check(folder: Path, original: bytes, copy: bytes, collector: int, tracked: bool) -> Any:  # noqa: FBT001
+def _check(folder: Path, original: bytes, copy: bytes, collector: int, tracked: bool) -> Any:
     checker = Path(__file__).resolve().parents[3] / "shared" / "tools" / "check_preservation.py"
     (folder / "original.eml").write_bytes(original)
     (folder / "copy.eml").write_bytes(copy)

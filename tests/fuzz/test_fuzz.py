@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_mutated_mail_breaks_no_law() -> None:
     words = ["60", "--seed", "1", "--inputs", "2000", "--sample", "200"]

@@ -77,6 +77,7 @@ async def test_a_second_start_migrates_nothing_and_keeps_the_rows(tmp_path: Path
     await second.close()
 
 
+@pytest.mark.slow
 def test_a_start_with_nothing_to_migrate_does_not_import_alembic(tmp_path: Path) -> None:
     script = (
         "import asyncio, sys; from ledger import schema; from ledger.migrate import open_store\n"
@@ -116,6 +117,7 @@ async def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> N
     assert list(shape(file)) == ["sends"]
 
 
+@pytest.mark.slow
 async def test_two_processes_that_start_at_once_agree(tmp_path: Path) -> None:
     script = (
         "import asyncio; from ledger.migrate import open_stores\n"
