@@ -138,11 +138,12 @@ def judge_link(reference: Reference, rules: LinkRules) -> Target | PassThrough:
 
 # What most URLs are: URLs that serialise to themselves, and no placeholders.  A domain whose last
 # label is of letters is no IPv4 address, and without `xn--` it is what it is; no segment is a dot
-# segment; no character is in a percent-encode set or would be another (URL Standard 1.3, 3.5, 4.4).
+# segment; no character is in a percent-encode set or would be another (URL Standard 1.3, 3.5, 4.4);
+# and nothing is in the path that proxies refuse.
 _PLAIN = re.compile(
     r"(https?)://"
     r"((?:(?!xn--)[a-z0-9]++(?:-++[a-z0-9]++)*+\.)++[a-z]{2,63}+"
-    r"(?:/(?!\.|%2[Ee])(?:[\w!$&-.:;=@~]++|%(?!7[BCbc])[0-9A-Fa-f]{2})*+)++"
+    r"(?:/(?!\.|%2[Ee])(?:[\w!$&-.:;=@~]++|%(?!00|7[BCbc])[0-9A-Fa-f]{2})*+)++"
     r"(?:\?(?:[\w!$&(-/:;=?@~]++|%(?!7[BCbc])[0-9A-Fa-f]{2})*+)?+)"
     r"(\#[\w!$&-/:;=?@~]*+)?",
     re.ASCII,
