@@ -44,6 +44,9 @@ _QUICK, _STRIDE = make_pace(_STOPS), make_stride(_STOPS)
 _THOROUGH = make_pace(_STOPS | _INTEGRATION | {b"img", b"div"})
 _NEEDS_THOROUGH = _FOREIGN | {b"blockquote"}
 
+_MAX_OPEN = 32
+"""Inert elements in each other; mail has three or four, and work grows with them."""
+
 _HREF = make_attribute_search(b"href")
 _SRC = make_attribute_search(b"src")
 _CONDITIONAL = re.compile(rb"<!--\[if[\t\n\f\r (!]", re.IGNORECASE)
@@ -270,6 +273,8 @@ class _InertElements:
     def __init__(self, mask: bytes) -> None:
         self.mask = mask
         self.open: list[Token] = []
+        self.stuck: set[int] = set()
+        """Where those begin that no end tag closes, for something within is open for good."""
 
     def outermost(self) -> int:
         """Return where the outermost begins, or the length of the document."""
@@ -287,7 +292,7 @@ class _InertElements:
         if token.name in _FOREIGN and self._self_closing(token):
             return ""
         self.open.append(token)
-        return ""
+        return "" if len(self.open) <= _MAX_OPEN else "too many elements in each other"
 
     def end_tag(self, token: Token) -> str:
         """Take an end tag; return why it is ambiguous, or nothing."""
@@ -299,7 +304,7 @@ class _InertElements:
         if token.name == b"noscript" and self._first_end(opened) != token.start:
             return "noscript ends early where scripts run"
         # 13.2.6.4.7, any other end tag: it is ignored where an element within is still open.
-        if token.name not in _FALLBACK or _balanced(self.mask[opened.end : token.start]):
+        if token.name not in _FALLBACK or self._balanced(opened, token):
             self.open.pop()
         return ""
 
@@ -321,6 +326,15 @@ class _InertElements:
         if not self._in(_FOREIGN) or not self.mask.startswith(b"<![CDATA[", token.start):
             return ""
         return "" if self.mask.find(b"]]>", token.start) == token.end - 3 else "CDATA"
+
+    def _balanced(self, opened: Token, end: Token) -> bool:
+        # What is not balanced once never is: this end tag is then in it.
+        if opened.start in self.stuck:
+            return False
+        if _balanced(self.mask[opened.end : end.start]):
+            return True
+        self.stuck.add(opened.start)
+        return False
 
     def _in(self, names: frozenset[bytes] | set[bytes]) -> bool:
         return any(token.name in names for token in self.open)

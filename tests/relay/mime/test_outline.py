@@ -330,3 +330,16 @@ def test_conditional_comments_are_told_from_others() -> None:
     outline = _outline(text)
     assert len(outline.conditional) == 2
     assert len(outline.links) == 1
+
+
+def test_elements_in_each_other_without_measure_are_ambiguous() -> None:
+    fits = "<object>" * 32 + "</object>" * 32 + '<a href="x">x</a>'
+    assert not _outline(fits).links[0].inert
+    outline = outline_html(_mask("<object>" + fits))
+    assert outline == Ambiguous("too many elements in each other")
+
+
+def test_an_element_whose_end_tag_once_did_not_close_it_is_never_closed() -> None:
+    outline = _outline('<object><b></object><i></i></object></b></object><a href="x">x</a>')
+    assert outline.links[0].inert
+    assert outline.end == 0
