@@ -13,7 +13,7 @@ from ledger.token import MAX_SLOT, TOKEN_CHARACTERS
 from relay.fault import pass_for_fault
 from relay.link import LinkRules, make_link_rules
 from relay.mail import Entity, Submission
-from relay.mark import FoundLink, apply_edits
+from relay.mark import MAX_LOOKED_AT, FoundLink, apply_edits
 from relay.mime.encoding import Decoded, decode_body
 from relay.mime.entity import leaves, parse_entity, walk_entities
 from relay.mime.header import Header, read_header
@@ -115,6 +115,13 @@ class _Read:
         """The links of HTML parts."""
         return (link for part in self.parts.values() for link in part.links)
 
+    @property
+    def too_many(self) -> bool:
+        """Whether there are more links than are looked at, in a part or in all."""
+        left = sum(len(part.left) for part in self.html_first())
+        alone = any(each.reason is PassReason.TOO_MANY_LINKS for each in self.passed.values())
+        return alone or left > MAX_LOOKED_AT
+
     def html_first(self) -> Iterator[_Part]:
         """Yield the parts that carry marks, those of HTML first."""
         yield from self.parts.values()
@@ -128,10 +135,10 @@ class _Read:
 def _instrument(original: Template, entity: Entity, wish: _Wish) -> Template:
     shown = list_shown(entity)
     read = _read_parts(shown, wish)
-    if sum(1 for _ in read.links) > MAX_SLOT:
+    if read.too_many or sum(1 for _ in read.links) > MAX_SLOT:
         return _left_alone(original, entity, PassThrough(PassReason.TOO_MANY_LINKS))
     _lay_parts(shown, read, wish)
-    if _read_texts(shown, read, wish) > MAX_SLOT:
+    if _read_texts(shown, read, wish) > MAX_SLOT or read.too_many:
         return _left_alone(original, entity, PassThrough(PassReason.TOO_MANY_LINKS))
     layouts = tuple(_layouts(read.in_order(), wish))
     return replace(

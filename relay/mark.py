@@ -35,6 +35,8 @@ from relay.verdict import PassReason, PassThrough
 CLIP_BYTES = 102 * 1024
 """Where Gmail clips a message; what comes after is loaded only when somebody asks for it."""
 PIXEL_NUMBER = 0
+MAX_LOOKED_AT = 16_384
+"""Links of a message, left or tracked, that are told of one by one; four times what tokens number."""
 
 _TOKEN = b"A" * TOKEN_CHARACTERS
 _MAX_INNER = 16_384
@@ -88,6 +90,8 @@ def find_marks(
     outline = outline_html(decoded.mask, own_hosts(rules))
     if isinstance(outline, Ambiguous):
         return PassThrough(PassReason.AMBIGUOUS_HTML, outline.why)
+    if len(outline.links) + len(outline.conditional) > MAX_LOOKED_AT:
+        return PassThrough(PassReason.TOO_MANY_LINKS, f"part {entity.path}")
     reading = _Reading(entity, decoded, rules)
     number = first_number
     for element in outline.links:

@@ -8,9 +8,10 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from ledger.token import MAX_SLOT
 from relay.link import MAX_TEXT, LinkRules, Reference, Target, judge_link, unwrap_own
 from relay.mail import Entity
-from relay.mark import FoundLink, apply_edits, growth
+from relay.mark import MAX_LOOKED_AT, FoundLink, apply_edits, growth
 from relay.mime.encoding import Decoded, Spliced, decode_body, splice_body, too_long
 from relay.mime.header import Header, parse_structured, read_header
 from relay.mime.text import GOES_ON, TextFormat, TextUrl, find_urls, read_format
@@ -93,6 +94,8 @@ def read_text(
     form = read_format(header)
     for url in find_urls(decoded, form):
         reading.url(url, numbers)
+        if numbers.last > MAX_SLOT or len(reading.left) > MAX_LOOKED_AT:
+            return PassThrough(PassReason.TOO_MANY_LINKS, f"part {entity.path}")
     part = TextPart(
         entity, decoded, form, tuple(reading.links), tuple(reading.left), tuple(reading.stale)
     )

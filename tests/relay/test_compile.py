@@ -226,6 +226,16 @@ def test_too_many_links_pass_through() -> None:
     assert fits.links[-1].number == 4095
 
 
+def test_links_that_are_left_are_too_many_too() -> None:
+    many = _mail(_multipart("mixed", _part("<p>x"), _part("<a href='#'>x</a>\n" * 16_385)))
+    assert (_why(_compile(many)), _compile(many).layouts) == (PassReason.TOO_MANY_LINKS, ())
+    half = _part("<a href='#'>x</a>\n" * 8193)
+    assert _why(_compile(_mail(_multipart("mixed", half, half)))) is PassReason.TOO_MANY_LINKS
+    fits = _compile(_mail(_part("<a href='#'>x</a>\n" * 16_384)))
+    assert len(fits.left) == 16_384
+    assert len(fits.layouts) == 1
+
+
 def test_links_are_numbered_in_the_order_of_the_document() -> None:
     html = "".join(f'<p><a href="https://x.example/{n}">x</a><a href="#">y</a>\n' for n in range(9))
     template = _compile(_mail(_multipart("mixed", _part(html), _part(html))))
