@@ -36,7 +36,7 @@ CLIP_BYTES = 102 * 1024
 """Where Gmail clips a message; what comes after is loaded only when somebody asks for it."""
 PIXEL_NUMBER = 0
 MAX_LOOKED_AT = 16_384
-"""Links of a message, left or tracked, that are told of one by one; four times what tokens number."""
+"""Links of a message, left or tracked, each of them told; four times what tokens count."""
 
 _TOKEN = b"A" * TOKEN_CHARACTERS
 _MAX_INNER = 16_384

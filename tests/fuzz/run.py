@@ -9,6 +9,7 @@ one of its seed ended, and `--only n` repeats one input.  What is found is in ST
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ from watch import Check, independent_checker, watch
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 SLOW_S = 1.0
+KEPT_EVERY_S = 30.0
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Run:
     counts: Counter[str] = field(default_factory=Counter)
     slowest: tuple[float, int] = (0.0, -1)
     failures: list[str] = field(default_factory=list)
+    told: int = 0
+    """How many failures are written down."""
 
     def take(self, number: int) -> None:
         """Take one input the whole way and note what came of it."""
@@ -78,8 +82,29 @@ def main() -> int:
         before = json.loads(state.read_text())
         run.following = before["next"]
         run.counts.update(before["counts"])
-    _go_on(run, time.monotonic() + said.seconds, run.following + said.inputs)
-    summary = {
+    _go_on(run, time.monotonic() + said.seconds, run.following + said.inputs, state)
+    sys.stdout.write(json.dumps(_keep(run, state)) + "\n")
+    sys.stderr.writelines(f"{line}\n" for line in run.failures[:20])
+    return bool(run.failures)
+
+
+def _go_on(run: Run, until: float, end: int, state: Path | None) -> None:
+    """Take inputs until the time or their number is over, or until the process is asked to end."""
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
+    kept_at = time.monotonic()
+    while run.following < end and time.monotonic() < until and not asked:
+        for _ in range(min(50, end - run.following)):
+            run.take(run.following)
+            run.following += 1
+        if time.monotonic() > kept_at + KEPT_EVERY_S:
+            _keep(run, state)
+            kept_at = time.monotonic()
+
+
+def _keep(run: Run, state: Path | None) -> dict[str, object]:
+    """Write what a later run goes on from, and what was found; return it."""
+    summary: dict[str, object] = {
         "seed": run.seed,
         "next": run.following,
         "corpus": run.pool.corpus,
@@ -88,21 +113,13 @@ def main() -> int:
         "failures_now": len(run.failures),
         "counts": dict(run.counts.most_common()),
     }
-    sys.stdout.write(json.dumps(summary) + "\n")
     if state:
         state.parent.mkdir(parents=True, exist_ok=True)
         state.write_text(json.dumps(summary, indent=1))
         with state.with_suffix(".failures").open("a") as file:
-            file.writelines(f"{line}\n" for line in run.failures)
-    sys.stderr.writelines(f"{line}\n" for line in run.failures[:20])
-    return bool(run.failures)
-
-
-def _go_on(run: Run, until: float, end: int) -> None:
-    while run.following < end and time.monotonic() < until:
-        for _ in range(min(50, end - run.following)):
-            run.take(run.following)
-            run.following += 1
+            file.writelines(f"{line}\n" for line in run.failures[run.told :])
+        run.told = len(run.failures)
+    return summary
 
 
 if __name__ == "__main__":
