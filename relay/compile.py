@@ -7,14 +7,13 @@ anything goes wrong the original goes out, with the reason on record.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 from ledger.token import MAX_SLOT, TOKEN_CHARACTERS
 from relay.fault import pass_for_fault
 from relay.link import LinkRules, make_link_rules
 from relay.mail import Entity, Submission
 from relay.mark import MAX_LOOKED_AT, FoundLink, apply_edits
-from relay.mime.encoding import Decoded, decode_body
+from relay.mime.encoding import decodes_to
 from relay.mime.entity import leaves, parse_entity, walk_entities
 from relay.mime.header import Header, read_header
 from relay.outgoing import Outgoing, double_dots, lay_out, make_outgoing
@@ -242,13 +241,13 @@ def _raw_segments(parts: Sequence[_Part], edits: _Edits, size: int) -> tuple[Seg
 def _check_layout(layout: Layout, raw: bytes, wish: _Wish) -> None:
     """Raise SelfCheckError unless a layout is `raw` on the wire, its spans in order."""
     outgoing = wish.outgoing
-    places = [0]
+    at = 0
     for segment in layout.segments:
         if isinstance(segment, Span):
-            places += (segment.start, segment.end)
-    if any(after < before for before, after in pairwise((*places, len(outgoing.wire)))):
-        msg = "spans are out of order"
-        raise SelfCheckError(msg)
+            if not at <= segment.start <= segment.end:
+                msg = "spans are out of order"
+                raise SelfCheckError(msg)
+            at = segment.end
     header = outgoing.header
     for start, end in reversed(wish.broken):
         header = header[:start] + header[end:]
@@ -263,10 +262,8 @@ def _check_parts(raw: bytes, parts: Sequence[_Part], edits: _Edits) -> None:
     entities = {entity.path: entity for entity in walk_entities(parse_entity(raw))}
     for part, of_part in zip(parts, edits, strict=True):
         entity = entities.get(part.entity.path)
-        decoded = decode_body(raw, entity) if entity else None
-        if not isinstance(decoded, Decoded) or decoded.text != apply_edits(
-            part.decoded.text, of_part
-        ):
+        text = apply_edits(part.decoded.text, of_part)
+        if entity is None or not decodes_to(raw, entity, text):
             msg = f"part {part.entity.path} does not decode to what was meant"
             raise SelfCheckError(msg)
 

@@ -6,7 +6,9 @@ browser asks for.  Nothing is ever appended to it.  The reasons are those of doc
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 from ada_url import normalize_url
 
@@ -19,22 +21,23 @@ MAX_TEXT = 200
 """Characters of a link that are kept for people; a button or a headline is known by them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+_NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+
+
+class Reference(NamedTuple):
     """A link as the mail has it."""
 
     href: str
     """Character references decoded, else as written."""
     text: str
     """What the reader sees of it; empty where that is an image."""
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = _NO_ATTRIBUTES
     """Those that may say that it is not to be tracked; names in lower case."""
     utf8: bool = True
     """The document is UTF-8 or ASCII, so the URL Standard reads its queries as UTF-8."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Where a tracked link leads."""
 
     url: str
@@ -117,12 +120,10 @@ def judge_link(reference: Reference, rules: LinkRules) -> Target | PassThrough:
     Law: our base, a token, a slash and the destination are a URL that serialises to itself.
     """
     plain = _PLAIN.fullmatch(reference.href)
-    if plain is not None:
-        reason = _why_plain(plain[0], reference, rules)
-        if reason:
-            return PassThrough(reason)
-        destination, fragment = plain[2].encode("ascii"), plain[3] or ""
-        return Target(plain[0], destination, plain[1] == "https", fragment)
+    return _judge_plain(plain, reference, rules) if plain else _judge_any(reference, rules)
+
+
+def _judge_any(reference: Reference, rules: LinkRules) -> Target | PassThrough:
     href = clean_href(reference.href)
     reason = _why_as_written(href, reference)
     if reason:
@@ -136,7 +137,23 @@ def judge_link(reference: Reference, rules: LinkRules) -> Target | PassThrough:
     return _target(href, url, reference, rules)
 
 
-# What most URLs are: URLs that serialise to themselves, and no placeholders.  A domain whose last
+def _judge_plain(
+    plain: re.Match[str], reference: Reference, rules: LinkRules
+) -> Target | PassThrough:
+    """Judge what _PLAIN matches.
+
+    Law: it is judged as _judge_any would, in a fifth of the time.
+    """
+    url = plain[0]
+    if reference.attributes and _opted_out(reference.attributes):
+        return PassThrough(PassReason.OPTED_OUT)
+    reason = _why_by_url(url, rules) or _why_by_text(url, reference, rules)
+    if reason:
+        return PassThrough(reason)
+    return Target(url, plain[2].encode("ascii"), plain[1] == "https", plain[3] or "")
+
+
+# What most URLs are: they serialise to themselves, and are no placeholders.  A domain whose last
 # label is of letters is no IPv4 address, and without `xn--` it is what it is; no segment is a dot
 # segment; no character is in a percent-encode set or would be another (URL Standard 1.3, 3.5, 4.4);
 # and nothing is in the path that proxies refuse.
@@ -148,12 +165,6 @@ _PLAIN = re.compile(
     r"(\#[\w!$&-/:;=?@~]*+)?",
     re.ASCII,
 )
-
-
-def _why_plain(url: str, reference: Reference, rules: LinkRules) -> PassReason | None:
-    if reference.attributes and _opted_out(reference.attributes):
-        return PassReason.OPTED_OUT
-    return _why_by_url(url, rules) or _why_by_text(url, reference, rules)
 
 
 # The templates of others: Handlebars and Jinja, Mailchimp, ERB, shell, and %NAME%, but neither
@@ -203,7 +214,7 @@ _OPT_OUTS: Mapping[str, tuple[str, ...] | None] = {
     "data-no-track": _ANY,  # ours, and Kannon's
     "data-disable-tracking": _YES,  # OneSignal
 }
-OPT_OUT_MARK = b"track"
+OPT_OUT_MARK = "track"
 """Every attribute that opts out has this in its name."""
 _MAILWIZZ_OPT_OUT = re.compile(r"[?&]disable-tracking=true(?![^&#])")
 

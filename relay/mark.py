@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ledger.token import TOKEN_CHARACTERS
 from relay.link import (
@@ -21,7 +22,6 @@ from relay.mime.charref import decode_attribute, decode_text
 from relay.mime.encoding import Decoded
 from relay.mime.html import (
     RAW_TEXT,
-    Attribute,
     TokenKind,
     find_attribute,
     make_attribute_search,
@@ -56,8 +56,7 @@ _LONGEST_REFERENCE = 40
 _UTF8 = ("utf-8", "utf8")
 
 
-@dataclass(frozen=True, slots=True)
-class FoundLink:
+class FoundLink(NamedTuple):
     """A link that may be tracked; its href begins at `start` of the decoded body."""
 
     number: int
@@ -195,6 +194,8 @@ class _Reading:
         self.path = entity.path
         self.utf8 = entity.charset in _UTF8
         self.decoded = decoded
+        self.characters = decoded.mask.decode("latin-1")
+        """Where they are of ASCII, those of the text, at their place."""
         self.rules = rules
         self.prefix = escape_value(f"{rules.base}c/")
         self.links: list[FoundLink] = []
@@ -204,7 +205,7 @@ class _Reading:
     def link(self, element: Element, number: int) -> bool:
         """Look at a link; return whether it took the number."""
         start, end = element.target_start, element.target_end
-        href = decode_attribute(self.decoded.decode(start, end))
+        href = self._value(start, end)
         shown = self._shown_text(element)
         unwrapped = None if element.inert else unwrap_own(href, self.rules)
         judged = self._judge(element, href if unwrapped is None else unwrapped, shown)
@@ -212,7 +213,8 @@ class _Reading:
         if isinstance(judged, Target):
             text = (shown or self._alt(element))[:MAX_TEXT]
             blank = Blank(SlotKind.LINK, number)
-            tracked = Edit(start, end, (self.prefix, blank, self._after_token(judged)))
+            after = escape_value(f"/{judged.destination.decode('ascii')}{judged.fragment}")
+            tracked = Edit(start, end, (self.prefix, blank, after))
             self.links.append(FoundLink(number, start, judged, text, tracked, plain))
             return True
         if plain is not None:
@@ -222,7 +224,7 @@ class _Reading:
 
     def image(self, element: Element) -> None:
         """Take out a pixel of ours."""
-        src = decode_attribute(self.decoded.decode(element.target_start, element.target_end))
+        src = self._value(element.target_start, element.target_end)
         if element.inert or not is_own_pixel(src, self.rules):
             return
         if not _would_join(self.decoded.mask, element.start):
@@ -231,8 +233,9 @@ class _Reading:
     def conditional(self, start: int, end: int) -> None:
         """Note the links of a conditional comment, VML among them."""
         for match in _HREF_IN_COMMENT.finditer(self.decoded.mask, start, end):
-            href = decode_attribute(self.decoded.decode(*match.span(1)))
-            self._leave(href, "", PassThrough(PassReason.CONDITIONAL_COMMENT))
+            self._leave(
+                self._value(*match.span(1)), "", PassThrough(PassReason.CONDITIONAL_COMMENT)
+            )
 
     def _judge(self, element: Element, href: str, shown: str) -> Target | PassThrough:
         if element.inert:
@@ -243,36 +246,36 @@ class _Reading:
             return PassThrough(PassReason.QUOTED_HISTORY)
         return judged
 
-    @staticmethod
-    def _after_token(target: Target) -> bytes:
-        return escape_value(f"/{target.destination.decode('ascii')}{target.fragment}")
-
     def _leave(self, url: str, text: str, passed: PassThrough) -> None:
         shortened = url[: self.rules.policy.max_url_length]
         self.left.append(LeftLink(self.path, shortened, text[:MAX_TEXT], passed))
 
     def _opt_outs(self, element: Element) -> dict[str, str]:
-        if OPT_OUT_MARK not in self.decoded.mask[element.start : element.end].lower():
+        if OPT_OUT_MARK not in self.characters[element.start : element.end].lower():
             return {}
         return {
-            attribute.name.decode("ascii", "replace"): self._value(attribute)
+            attribute.name.decode("ascii", "replace"): self._value(attribute.start, attribute.end)
             for attribute in read_attributes(self.decoded.mask, element.tag)
         }
 
-    def _value(self, attribute: Attribute) -> str:
-        return decode_attribute(self.decoded.decode(attribute.start, attribute.end))
+    def _value(self, start: int, end: int) -> str:
+        return decode_attribute(self._decode(start, end))
+
+    def _decode(self, start: int, end: int) -> str:
+        characters = self.characters[start:end]
+        return characters if characters.isascii() else self.decoded.decode(start, end)
 
     def _shown_text(self, element: Element) -> str:
         """Return the text that a link encloses; empty where that is only an image."""
         start = element.end
         end = min(element.inner_end, start + _MAX_INNER)
         if self.decoded.mask.find(b"<", start, end) < 0:
-            return _collapsed(decode_text(self.decoded.decode(start, end)))
+            return _collapsed(decode_text(self._decode(start, end)))
         pieces: list[str] = []
         hidden = False
         for token in scan_tokens(self.decoded.mask[start:end]):
             if token.kind is TokenKind.TEXT and not hidden:
-                inner = self.decoded.decode(start + token.start, start + token.end)
+                inner = self._decode(start + token.start, start + token.end)
                 pieces.append(decode_text(inner))
             hidden = token.kind is TokenKind.START and token.name in RAW_TEXT
         return _collapsed("".join(pieces))
@@ -291,7 +294,7 @@ class _Reading:
             ]
         for tag in tags:
             alt = find_attribute(mask, tag, _ALT)
-            if alt is not None and (text := _collapsed(self._value(alt))):
+            if alt is not None and (text := _collapsed(self._value(alt.start, alt.end))):
                 return text
         return ""
 

@@ -7,11 +7,12 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
-from relay.mime.segments import Draft
 from relay.template import Segment, Slot, Span
 
 _LINE_END = b"\r\n"
+_LINE_FEED, _DOT_BYTE = b"\n."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,10 @@ class Outgoing:
     dots: tuple[int, ...]
     """The offsets in `raw`, from the body on, of the dots that begin a line."""
 
-    def place(self, offset: int) -> int:
-        """Return where a byte of the body stands in `wire`: the doubled dot before it excluded."""
-        return len(self.header) + offset - self.body + bisect_left(self.dots, offset)
+    def is_doubled(self, offset: int) -> bool:
+        """Tell whether a byte of the body is a dot that is doubled on the wire."""
+        index = bisect_left(self.dots, offset)
+        return self.dots[index : index + 1] == (offset,)
 
 
 def make_outgoing(
@@ -48,11 +50,11 @@ def make_outgoing(
     if body == 0 and not raw.startswith(_LINE_END):
         pieces.append(_LINE_END)  # a message without a header keeps its first line in its body
     header = double_dots(b"".join(pieces), line_start=True)
-    text = double_dots(raw[body:], line_start=True)
-    dots = tuple(match.end() - 1 for match in _DOT.finditer(raw, max(0, body - 2)))
+    dots = tuple([match.end() - 1 for match in _DOT.finditer(raw, max(0, body - 2))])
     if body == 0 and raw.startswith(b"."):
         dots = (0, *dots)
-    return Outgoing(raw, header + text, body, header, dots)
+    lines = [raw[start:end] for start, end in pairwise((body, *dots, len(raw)))]
+    return Outgoing(raw, header + b".".join(lines), body, header, dots)
 
 
 _DOT = re.compile(rb"\r\n\.")
@@ -60,7 +62,8 @@ _DOT = re.compile(rb"\r\n\.")
 
 def double_dots(text: bytes, *, line_start: bool) -> bytes:
     """Return text as it goes on the wire (RFC 5321 4.5.2)."""
-    doubled = text.replace(b"\r\n.", b"\r\n..")
+    # In a long text the pattern is quicker than replace where there is nothing to replace.
+    doubled = text.replace(b"\r\n.", b"\r\n..") if _DOT.search(text) else text
     return b"." + doubled if line_start and text.startswith(b".") else doubled
 
 
@@ -79,47 +82,39 @@ def lay_out(
 
     Law: joined they are the wire form of what the given ones are joined.
     """
-    laid = _Laid()
-    at = 0
-    for start, end in (*without, (len(outgoing.header), len(outgoing.header))):
-        laid.draft.keep(at, start)
-        at = end
+    raw, dots, body = outgoing.raw, outgoing.dots, outgoing.body
+    shift = len(outgoing.header) - body
+    laid: list[Segment] = _kept(len(outgoing.header), without)
+    line_start = True
     for segment in segments:
-        match segment:
-            case Span(start, end):
-                if end > max(start, outgoing.body):
-                    laid.span(outgoing, max(start, outgoing.body), end)
-            case Slot():
-                laid.slot(segment)
-            case _:
-                if segment:
-                    laid.literal(segment)
-    return laid.draft.close()
+        if isinstance(segment, bytes):
+            if segment.startswith(b".") or b"\n." in segment:
+                laid.append(double_dots(segment, line_start=line_start))
+            elif segment:
+                laid.append(segment)
+            line_start = segment.endswith(b"\n") if segment else line_start
+        elif isinstance(segment, Slot):
+            laid.append(segment)  # no token begins with a dot
+            line_start = False
+        else:
+            start, end = segment
+            start = max(start, body)
+            if end <= start:
+                continue
+            place, until = start + shift, end + shift
+            if dots:  # the one before a dot that is doubled is not counted
+                place, until = place + bisect_left(dots, start), until + bisect_left(dots, end)
+            if raw[start] == _DOT_BYTE and line_start != outgoing.is_doubled(start):
+                if line_start:
+                    laid.append(b".")
+                else:
+                    place += 1
+            laid.append(Span(place, until))
+            line_start = raw[end - 1] == _LINE_FEED
+    return tuple(laid)
 
 
-class _Laid:
-    """What is laid out so far."""
-
-    def __init__(self) -> None:
-        self.draft = Draft()
-        self.line_start = True
-
-    def span(self, outgoing: Outgoing, start: int, end: int) -> None:
-        place = outgoing.place(start)
-        if outgoing.raw.startswith(b".", start):
-            index = bisect_left(outgoing.dots, start)
-            doubled = index < len(outgoing.dots) and outgoing.dots[index] == start
-            if self.line_start and not doubled:
-                self.draft.write(b".")
-            elif doubled and not self.line_start:
-                place += 1
-        self.draft.keep(place, outgoing.place(end))
-        self.line_start = outgoing.raw[end - 1 : end] == b"\n"
-
-    def slot(self, slot: Slot) -> None:
-        self.draft.leave(slot)  # no token begins with a dot
-        self.line_start = False
-
-    def literal(self, text: bytes) -> None:
-        self.draft.write(double_dots(text, line_start=self.line_start))
-        self.line_start = text.endswith(b"\n")
+def _kept(size: int, without: Iterable[tuple[int, int]]) -> list[Segment]:
+    """Return the spans of `size` bytes without the stretches."""
+    edges = [0, *chain.from_iterable(without), size]
+    return [Span(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True)]

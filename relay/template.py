@@ -1,8 +1,12 @@
-"""A message with blanks: compiled once at acceptance, stamped for each copy."""
+"""A message with blanks: compiled once at acceptance, stamped for each copy.
+
+What there are hundreds of in a message are tuples, which are made in half the time.
+"""
 
 from binascii import b2a_base64
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from relay.mail import Signing
 from relay.verdict import Clicks, PassThrough
@@ -27,8 +31,7 @@ class SlotEncoding(StrEnum):
     """The base64 of `lead + token + tail`: whole quanta, 48 or 52 characters on one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """One blank of fixed length, and how to write into it."""
 
     kind: SlotKind
@@ -49,8 +52,7 @@ class Slot:
         return b2a_base64(self.lead + token + self.tail, newline=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Blank:
+class Blank(NamedTuple):
     """A token's place in decoded bytes, before its transfer encoding has laid it out as a Slot."""
 
     kind: SlotKind
@@ -58,8 +60,7 @@ class Blank:
     html: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """What replaces `text[start:end]` of a decoded body: literal bytes and blanks, in order."""
 
     start: int
@@ -69,8 +70,7 @@ class Edit:
     """Empty where something is only removed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A stretch `original[start:end]` that is kept as it is."""
 
     start: int
@@ -80,18 +80,7 @@ class Span:
 Segment = bytes | Span | Slot
 
 
-def _fill(segment: Segment, original: bytes, token: bytes) -> bytes:
-    match segment:
-        case Span(start, end):
-            return original[start:end]
-        case Slot():
-            return segment.fill(token)
-        case _:
-            return segment
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A tracked link of the message, in one part.
 
     What is in text/html and in text/plain is one link: both have its number and destination.
@@ -140,7 +129,15 @@ class Layout:
 
     def fill(self, original: bytes, token: bytes) -> bytes:
         """Return the layout of `original` with one and the same token in every slot."""
-        return b"".join(_fill(segment, original, token) for segment in self.segments)
+        pieces: list[bytes] = []
+        for segment in self.segments:
+            if isinstance(segment, bytes):
+                pieces.append(segment)
+            elif isinstance(segment, Span):
+                pieces.append(original[segment.start : segment.end])
+            else:
+                pieces.append(segment.fill(token))
+        return b"".join(pieces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,9 @@ def decode_attribute(text: str) -> str:
     `&copy=2` is no copyright sign (HTML Standard 13.2.5.73).
     """
     references = text.count("&")
-    if references == text.count("&amp;"):  # by far the most are these or none
+    if not references:
+        return text
+    if references == text.count("&amp;"):  # by far the most are these
         return text.replace("&amp;", "&")
     return _REFERENCE.sub(_in_attribute, text)
 

@@ -4,6 +4,7 @@ Outside the edits the encoded bytes stay as they are; in base64, up to the first
 What can not be decoded without doubt is passed through.
 """
 
+from binascii import b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,7 +21,7 @@ from relay.verdict import PassReason, PassThrough
 MAX_LINE = 998  # RFC 5322 2.1.1, without its line end
 
 _APART = 2  # bytes on both sides of a blank
-_TWO_MASKED = bytes((MASKED, MASKED))
+_TOGETHER = (b"\r\n", bytes((MASKED, MASKED)))
 _LINE_ENDS = (b"\r", b"\n")
 
 
@@ -92,6 +93,24 @@ def decode_body(raw: bytes, entity: Entity) -> Decoded | PassThrough:
     return Decoded(raw, entity.body, entity.end, encoding, charset, text, mask)
 
 
+def decodes_to(raw: bytes, entity: Entity, text: bytes) -> bool:
+    """Tell whether the body of a leaf is `text` in its transfer encoding.
+
+    Law: decode_body has that text then.
+    """
+    body = raw[entity.body : entity.end]
+    match _ENCODINGS.get(entity.encoding):
+        case TransferEncoding.IDENTITY:
+            return body == text
+        case TransferEncoding.QUOTED:
+            return decode_quoted(body) == text
+        case TransferEncoding.BASE64:
+            # To encode is four times as quick as to decode, and there is one way to do it.
+            return body.translate(None, b"\r\n") == b2a_base64(text, newline=False)
+        case _:
+            return False
+
+
 def too_long(decoded: Decoded, edits: Sequence[Edit]) -> frozenset[int]:
     """Return the indexes of the edits without which no line grows over MAX_LINE.
 
@@ -154,7 +173,7 @@ def _splice_identity(decoded: Decoded, edits: Sequence[Edit]) -> Spliced | PassT
         draft.keep(start + at, start + edit.start)
         for piece in edit.pieces:
             if isinstance(piece, Blank):
-                draft.leave(Slot(kind=piece.kind, number=piece.number, html=piece.html))
+                draft.leave(Slot(piece.kind, piece.number, html=piece.html))
             else:
                 draft.write(piece)
         at = edit.end
@@ -163,6 +182,8 @@ def _splice_identity(decoded: Decoded, edits: Sequence[Edit]) -> Spliced | PassT
 
 
 def _too_long(text: bytes, edits: Sequence[Edit]) -> frozenset[int]:
+    if _all_fit(text, edits):
+        return frozenset()
     over: set[int] = set()
     at = line_start = column = 0
     line_end = -1
@@ -183,6 +204,23 @@ def _too_long(text: bytes, edits: Sequence[Edit]) -> frozenset[int]:
             after = column + at - edit.start if replaced < 0 else at - replaced - 1
         line_start, column = max(line_start, replaced + 1), after
     return frozenset(over)
+
+
+def _all_fit(text: bytes, edits: Sequence[Edit]) -> bool:
+    """Tell in a quick way whether no line can grow too long: each with all that is put in it."""
+    begins, ends, length = 0, -1, 0
+    for edit in edits:
+        if edit.start > ends:
+            begins = text.rfind(b"\n", max(ends, 0), edit.start)
+            ends, length = -1, 0
+        if edit.end > ends:
+            ends = text.find(b"\n", edit.end)
+            if ends < 0:
+                ends = len(text)
+        length += sum([len(p) if isinstance(p, bytes) else TOKEN_CHARACTERS for p in edit.pieces])
+        if length + ends - begins > MAX_LINE:
+            return False
+    return True
 
 
 def _line_content_end(text: bytes, at: int) -> int:
@@ -211,12 +249,12 @@ def _measure(column: int, pieces: Sequence[bytes | Blank]) -> tuple[int, int]:
 
 
 def _check(decoded: Decoded, edits: Sequence[Edit]) -> None:
-    at = 0
+    mask, at = decoded.mask, 0
     for edit in edits:
-        if not at <= edit.start <= edit.end <= len(decoded.text):
+        if not at <= edit.start <= edit.end <= len(mask):
             msg = f"{edit} overlaps the one before or the end"
             raise ValueError(msg)
-        if _is_inside(decoded.mask, edit.start) or _is_inside(decoded.mask, edit.end):
+        if _is_inside(mask, edit.start) or _is_inside(mask, edit.end):
             msg = f"{edit} may split a character or a line end"
             raise ValueError(msg)
         if not _blanks_stand_apart(edit.pieces):
@@ -226,17 +264,17 @@ def _check(decoded: Decoded, edits: Sequence[Edit]) -> None:
 
 
 def _is_inside(mask: bytes, at: int) -> bool:
-    return at > 0 and mask[at - 1 : at + 1] in (b"\r\n", _TWO_MASKED)
+    return at > 0 and mask[at - 1 : at + 1] in _TOGETHER
 
 
-def _blanks_stand_apart(pieces: Sequence[bytes | Blank]) -> bool:
+def _blanks_stand_apart(pieces: tuple[bytes | Blank, ...]) -> bool:
     # In quoted-printable a token does not begin a line; in base64 its quanta have no other's bytes.
-    before: bytes | Blank = b""
-    for piece in (*pieces, b""):
+    for index, piece in enumerate(pieces):
         if isinstance(piece, Blank):
-            if isinstance(before, Blank) or len(before) < _APART or before.endswith(_LINE_ENDS):
+            before = pieces[index - 1] if index else b""
+            after = pieces[index + 1] if index + 1 < len(pieces) else b""
+            if isinstance(before, Blank) or isinstance(after, Blank):
                 return False
-        elif isinstance(before, Blank) and len(piece) < _APART:
-            return False
-        before = piece
+            if len(before) < _APART or len(after) < _APART or before.endswith(_LINE_ENDS):
+                return False
     return True

@@ -169,7 +169,7 @@ def make_stride(names: frozenset[bytes]) -> Stride:
 class PlainLink(NamedTuple):
     """An `a` with href and all up to its `</a>`, within which no stride ends.
 
-    A tuple, for there are hundreds in a message and these are made in half the time.
+    A tuple, for there are hundreds in a message (relay.template).
     """
 
     start: int

@@ -55,7 +55,7 @@ _CONDITIONAL = re.compile(rb"<!--\[if[\t\n\f\r (!]", re.IGNORECASE)
 class Element(NamedTuple):
     """An `a` or `area` with href, or an `img` with src.
 
-    A tuple, for there are hundreds in a message and these are made in half the time.
+    A tuple, for there are hundreds in a message (relay.template).
     """
 
     name: bytes

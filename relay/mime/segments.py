@@ -17,20 +17,23 @@ class Draft:
         """Add a stretch of the original."""
         if start >= end:
             return
-        self._flush()
-        last = self._done[-1] if self._done else None
-        if isinstance(last, Span) and last.end == start:
-            self._done[-1] = Span(last.start, end)
-        else:
-            self._done.append(Span(start, end))
+        done = self._done
+        if self._text:
+            self._flush()
+        elif done and isinstance(done[-1], Span) and done[-1].end == start:
+            start = done[-1].start
+            done.pop()
+        done.append(Span(start, end))
 
     def write(self, text: bytes) -> None:
         """Add new bytes."""
-        self._text.append(text)
+        if text:
+            self._text.append(text)
 
     def leave(self, slot: Slot) -> None:
         """Add a blank."""
-        self._flush()
+        if self._text:
+            self._flush()
         self._done.append(slot)
 
     def close(self) -> tuple[Segment, ...]:
@@ -39,10 +42,11 @@ class Draft:
         return tuple(self._done)
 
     def _flush(self) -> None:
-        text = b"".join(self._text)
+        if len(self._text) == 1:
+            self._done += self._text
+        elif self._text:
+            self._done.append(b"".join(self._text))
         self._text.clear()
-        if text:
-            self._done.append(text)
 
 
 def fill_segments(
