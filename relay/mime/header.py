@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.header import decode_header, make_header
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 MAX_SHOWN_BYTES = 8192
@@ -17,12 +18,12 @@ _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _LEXEME = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[();]|[^"();]+', re.DOTALL)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _NESTING = re.compile(r"\\.|[()]", re.DOTALL)
 _EXTENDED_NAME = re.compile(r"(?P<name>[^*]+)\*(?:(?P<number>[0-9]{1,4})(?P<coded>\*)?)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One field `raw[start:end]`, folded lines and line end included."""
 
     name: bytes
@@ -46,7 +47,7 @@ class Header:
 
     def values(self, name: bytes) -> tuple[bytes, ...]:
         """Return the values of all fields of a lower-case name, unfolded and trimmed."""
-        return tuple(self.value_of(found) for found in self.fields if found.name == name)
+        return tuple([self.value_of(found) for found in self.fields if found.name == name])
 
     def value(self, name: bytes) -> bytes | None:
         """Return the value of the first field of a lower-case name, or None."""
@@ -55,7 +56,8 @@ class Header:
     def value_of(self, found: Field) -> bytes:
         """Return the value of a field, unfolded and trimmed; empty where it has no colon."""
         _name, _colon, text = self.raw[found.start : found.end].partition(b":")
-        return _FOLD.sub(b"", text).strip(b" \t\r\n")
+        text = text.strip(b" \t\r\n")
+        return _FOLD.sub(b"", text) if b"\n" in text else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ def parse_structured(value: bytes) -> Structured:
         name, text = name.strip().lower(), _unquote(text.strip())
         if not equals:
             continue
-        extended = _EXTENDED_NAME.fullmatch(name)
+        extended = _EXTENDED_NAME.fullmatch(name) if "*" in name else None
         if extended is not None:
             coded = extended["number"] is None or extended["coded"] is not None
             pieces = continued.setdefault(extended["name"], {})
@@ -155,6 +157,8 @@ def _after_empty_line(raw: bytes, at: int, end: int) -> int:
 
 def _split(value: str) -> list[str]:
     """Split at semicolons outside quoted strings and leave comments out."""
+    if not ("(" in value or '"' in value):
+        return value.split(";")
     parts: list[str] = []
     part: list[str] = []
     at = 0
@@ -192,7 +196,9 @@ def _comment_end(value: str, at: int) -> int | None:
 
 def _unquote(text: str) -> str:
     match = _QUOTED.match(text)
-    return re.sub(r"\\(.)", r"\1", match[1], flags=re.DOTALL) if match else text
+    if match is None:
+        return text
+    return _ESCAPED.sub(r"\1", match[1]) if "\\" in match[1] else match[1]
 
 
 def _join_continued(pieces: Mapping[int, tuple[str, bool]]) -> str:
