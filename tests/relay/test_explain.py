@@ -190,7 +190,7 @@ def test_without_opens_the_part_has_its_links() -> None:
 
 def test_of_two_html_parts_the_last_has_the_pixel() -> None:
     notes = (PartNote("1.1", "text/html", None), PartNote("1.2", "text/html", None))
-    links = (replace(LINK, part="1.1"),)
+    links = (LINK._replace(part="1.1"),)
     opens, clicks, both = (
         explain(template(one, parts=notes, links=links), one)[0]["parts"]
         for one in (OPENS_ONLY, CLICKS_ONLY, SHARED)

@@ -38,7 +38,7 @@ def send(sender: Address | None = ANN) -> Send:
 def test_a_link_that_is_in_two_parts_is_told_once() -> None:
     one = send()
     (html,) = one.template.links
-    text = replace(html, part="1.1", text="https://y.example/#a")
+    text = html._replace(part="1.1", text="https://y.example/#a")
     two = replace(one, template=replace(one.template, links=(html, text)))
     fact = accepted_fact(two, (), map(str, itertools.count()))
     assert fact.links == (LinkFact(1, "1.2", "https://y.example/#a", "Offer"),)
