@@ -29,7 +29,8 @@ class Prepared:
     pieces: tuple[bytes, ...]
     """Constant, blank, constant, …; the blanks are empty."""
     plan: TokenPlan
-    anonymous_plan: TokenPlan
+    anonymous: bool
+    """For copies for people who may not be told apart, and only for those."""
     encoded: tuple[int, ...]
     """Which of the blanks are base64."""
     quanta: tuple[bytes, ...]
@@ -49,39 +50,46 @@ def stamp_copy(template: Template, copy: Copy, key: TokenKey, seal: Seal | None 
     """
     if copy.layout is None:
         return template.original
-    return stamp_prepared(prepare_layout(template, copy.layout), copy, key, seal)
+    prepared = prepare_layout(template, copy.layout, anonymous=is_anonymous(copy))
+    return stamp_prepared(prepared, copy, key, seal)
 
 
-def prepare_layout(template: Template, layout: int) -> Prepared:
-    """Return the layout of that index made ready, for as many copies as there are."""
+def prepare_layout(template: Template, layout: int, *, anonymous: bool) -> Prepared:
+    """Return the layout of that index made ready, for as many copies of the kind as there are."""
     links = {link.number: link for link in template.links}
-    pieces: list[bytes] = [b""]
+    constants: list[list[bytes]] = [[]]
     slots: list[Slot] = []
     for segment in template.layouts[layout].segments:
-        match segment:
-            case Span(start, end):
-                pieces[-1] += template.original[start:end]
-            case Slot():
-                slots.append(segment)
-                pieces += (b"", b"")
-            case _:
-                pieces[-1] += segment
-    destinations = [_destination(slot, links) for slot in slots]
+        if isinstance(segment, bytes):
+            constants[-1].append(segment)
+        elif isinstance(segment, Span):
+            constants[-1].append(template.original[segment.start : segment.end])
+        else:
+            slots.append(segment)
+            constants.append([])
+    pieces = [b""] * (2 * len(slots) + 1)
+    pieces[::2] = map(b"".join, constants)
     encoded = [number for number, slot in enumerate(slots) if _is_base64(slot)]
     quanta: list[bytes] = [b""]
     for number in encoded:
         quanta[-1] += slots[number].lead
         quanta += (b"", slots[number].tail)
     ends = tuple(accumulate(_base64_length(slots[number]) for number in encoded))
+    tokens = [_token(slot, links, anonymous=anonymous) for slot in slots]
     return Prepared(
         tuple(pieces),
-        plan_tokens((_token(slot, links, anonymous=False) for slot in slots), destinations),
-        plan_tokens((_token(slot, links, anonymous=True) for slot in slots), destinations),
+        plan_tokens(tokens, [_destination(slot, links) for slot in slots]),
+        anonymous,
         tuple(encoded),
         tuple(quanta),
         tuple(slice(start, end) for start, end in zip((0, *ends), ends, strict=False)),
         make_signable(pieces) if template.signing is not None else None,
     )
+
+
+def is_anonymous(copy: Copy) -> bool:
+    """Tell whether a copy is for people who may not be told apart."""
+    return copy.mode is TrackingMode.ANONYMOUS
 
 
 def stamp_prepared(
@@ -90,9 +98,8 @@ def stamp_prepared(
     """Return the copy, as stamp_copy does, from its layout made ready."""
     assert key.key_id == copy.key_id, "the key is the one frozen in the copy"
     assert (seal is None) == (prepared.signable is None), "what is to be signed is"
-    anonymous = copy.mode is TrackingMode.ANONYMOUS
-    plan = prepared.anonymous_plan if anonymous else prepared.plan
-    blanks = _fill(prepared, write_tokens(key, copy.copy_id, plan))
+    assert prepared.anonymous is is_anonymous(copy), "it was made ready for copies of the kind"
+    blanks = _fill(prepared, write_tokens(key, copy.copy_id, prepared.plan))
     pieces = list(prepared.pieces)
     pieces[1::2] = blanks
     if seal is not None and prepared.signable is not None:

@@ -10,7 +10,7 @@ from relay.fault import pass_for_fault
 from relay.mail import Signing
 from relay.promise import Claim
 from relay.sign import MakeSignature, Seal
-from relay.stamp import Prepared, prepare_layout, stamp_prepared
+from relay.stamp import Prepared, is_anonymous, prepare_layout, stamp_prepared
 
 _MOST = 16
 """Copies of a send are due together, so those of a few sends alternate at most."""
@@ -30,7 +30,7 @@ class Stamping:
         """Keep the keys of tokens and of signatures."""
         self._keys = keys
         self._signers = signers
-        self._ready: OrderedDict[tuple[str, int], Prepared] = OrderedDict()
+        self._ready: OrderedDict[tuple[str, int, bool], Prepared] = OrderedDict()
 
     def stamp(self, claim: Claim) -> bytes:
         """Return the copy as it goes on the wire; where it can not be stamped, the original.
@@ -70,10 +70,13 @@ class Stamping:
         return None if signing is None or make is None else Seal(signing, claim.received_at, make)
 
     def _prepared(self, claim: Claim, layout: int) -> Prepared:
-        if len(claim.template.original) > _LONGEST_BYTES:
-            return prepare_layout(claim.template, layout)
-        which = (claim.copy.send_id, layout)
-        prepared = self._ready.pop(which, None) or prepare_layout(claim.template, layout)
+        template, anonymous = claim.template, is_anonymous(claim.copy)
+        if len(template.original) > _LONGEST_BYTES:
+            return prepare_layout(template, layout, anonymous=anonymous)
+        which = (claim.copy.send_id, layout, anonymous)
+        prepared = self._ready.pop(which, None)
+        if prepared is None:
+            prepared = prepare_layout(template, layout, anonymous=anonymous)
         self._ready[which] = prepared
         if len(self._ready) > _MOST:
             self._ready.popitem(last=False)

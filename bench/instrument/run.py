@@ -38,7 +38,7 @@ from relay.pack import pack_template, unpack_template
 from relay.policy import Policy
 from relay.send import Send
 from relay.split import split_copies
-from relay.stamp import prepare_layout, stamp_prepared
+from relay.stamp import is_anonymous, prepare_layout, stamp_prepared
 from relay.template import Template
 from relay.verdict import Accept
 
@@ -82,11 +82,11 @@ def parse_and_compile(mail: Mail) -> Template:
 
 
 def instrument_cells(mail: Mail) -> dict[str, Cell]:
-    prepared = prepare_layout(mail.template, 0)
+    prepared = prepare_layout(mail.template, 0, anonymous=is_anonymous(mail.copy))
     message = bytearray(stamp_prepared(prepared, mail.copy, KEY))
     return {
         "compile": lambda: parse_and_compile(mail),
-        "prepare": lambda: prepare_layout(mail.template, 0),
+        "prepare": lambda: prepare_layout(mail.template, 0, anonymous=is_anonymous(mail.copy)),
         "stamp": lambda: stamp_prepared(prepared, mail.copy, KEY),
         "memcpy": lambda: bytes(message),
     }
@@ -99,7 +99,7 @@ def stage_cells(mail: Mail) -> dict[str, Cell]:
     send = Send(submission, mail.accept, template, copies)
     fact = accepted_fact(send, explained, map(str, count()))
     packed = pack_template(template)
-    prepared = prepare_layout(template, 0)
+    prepared = prepare_layout(template, 0, anonymous=is_anonymous(mail.copy))
     return {
         "parse": lambda: parse_entity(raw),
         "judge": lambda: judge(submission, entity, POLICY),
@@ -111,7 +111,7 @@ def stage_cells(mail: Mail) -> dict[str, Cell]:
         "pack": lambda: pack_template(template),
         "fact as JSON": lambda: json.dumps(fact_object(fact)),
         "unpack": lambda: unpack_template(packed),
-        "prepare": lambda: prepare_layout(template, 0),
+        "prepare": lambda: prepare_layout(template, 0, anonymous=is_anonymous(mail.copy)),
         "stamp": lambda: stamp_prepared(prepared, mail.copy, KEY),
     }
 

@@ -78,7 +78,7 @@ def test_law_the_same_template_copy_and_key_give_the_same_bytes(
     copy_id: int, mode: TrackingMode
 ) -> None:
     copy = _copy(copy_id, mode)
-    prepared = prepare_layout(_TEMPLATE, 0)
+    prepared = prepare_layout(_TEMPLATE, 0, anonymous=mode is TrackingMode.ANONYMOUS)
     first = stamp_prepared(prepared, copy, _KEY)
     assert first == stamp_prepared(prepared, copy, _KEY) == stamp_copy(_TEMPLATE, copy, _KEY)
 
