@@ -19,7 +19,7 @@ from relay.link import (
 )
 from relay.mail import Entity
 from relay.mime.charref import decode_attribute, decode_text
-from relay.mime.encoding import Decoded
+from relay.mime.encoding import Decoded, TransferEncoding
 from relay.mime.html import (
     RAW_TEXT,
     TokenKind,
@@ -53,6 +53,9 @@ _UNSAFE = re.compile(r"[\"'<>`\\]")
 # Text that with what follows an image taken out would become a tag or another character.
 _WOULD_JOIN = re.compile(rb"(?:<|&[A-Za-z0-9#]*)\Z")
 _LONGEST_REFERENCE = 40
+_LONGEST_LINE = 1000
+"""A delimiter has 72 characters, an image of ours a hundred."""
+_ANY_IMAGE = re.compile(rb"<img[^>]*>", re.IGNORECASE)
 _UTF8 = ("utf-8", "utf8")
 
 
@@ -187,6 +190,22 @@ def _would_join(mask: bytes, place: int) -> bool:
     return _WOULD_JOIN.search(mask, max(0, place - _LONGEST_REFERENCE), place) is not None
 
 
+def _would_delimit(decoded: Decoded, place: int) -> bool:
+    """Tell whether without its images the line at a place ends a part (RFC 2046 5.1.1)."""
+    mask = decoded.mask
+    start = mask.rfind(b"\n", 0, place) + 1
+    if decoded.encoding is TransferEncoding.BASE64 or mask[start : start + 1] not in (b"-", b"<"):
+        return False
+    end = mask.find(b"\n", place, start + _LONGEST_LINE)
+    line = mask[start : end if end >= 0 else start + _LONGEST_LINE]
+    bare = _ANY_IMAGE.sub(b"", line).rstrip(b" \t\r")
+    if not bare.startswith(b"--"):
+        return False
+    # A delimiter stands before each part it could end, too.
+    lines = {bare, bare.removesuffix(b"--")} - {b"", b"--"}
+    return any(decoded.raw.find(b"\n" + each, 0, decoded.start) >= 0 for each in lines)
+
+
 class _Reading:
     """The reading of one part: what has been found."""
 
@@ -227,7 +246,10 @@ class _Reading:
         src = self._value(element.target_start, element.target_end)
         if element.inert or not is_own_pixel(src, self.rules):
             return
-        if not _would_join(self.decoded.mask, element.start):
+        if not (
+            _would_join(self.decoded.mask, element.start)
+            or _would_delimit(self.decoded, element.start)
+        ):
             self.stale.append(Edit(element.start, element.end, ()))
 
     def conditional(self, start: int, end: int) -> None:

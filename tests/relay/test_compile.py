@@ -407,6 +407,27 @@ def test_a_stale_pixel_stays_where_text_would_join_to_something_else(before: str
     assert html in _html(_stamp(_compile(_mail(_part(html)))))
 
 
+@pytest.mark.parametrize(
+    ("line", "stays"),
+    [
+        ("--=_{}b", True),
+        ("{}--=_b", True),
+        ("--{}=_{}b  ", True),
+        ("-- {}", False),
+        ("-- {}<br>", False),
+        ("a --{}=_b", False),
+    ],
+)
+def test_a_stale_pixel_stays_where_its_line_would_become_a_delimiter(
+    line: str, *, stays: bool
+) -> None:
+    pixel = f'<img src="https://t.example/o/{_TOKEN}.gif">'
+    html = f"<p>x\n{line.replace('{}', pixel)}\n</p>\n"
+    template = _compile(_mail(_multipart("mixed", _PLAIN, _part(html))))
+    assert _why(template) is not PassReason.OUR_FAULT, template.passed
+    assert (f"o/{_TOKEN}" in _html(_stamp(template))) is stays
+
+
 def test_marks_that_would_be_read_otherwise_are_not_put_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("relay.part.edits_hold", lambda *_: False)
     template = _compile(_mail(_part("<p>x")))
