@@ -28,6 +28,12 @@ _WITH_SIGNING = 2
 """The version from which on it is there."""
 
 
+_KINDS = {kind.encode(): kind for kind in SlotKind}
+_ENCODINGS = {encoding.encode(): encoding for encoding in SlotEncoding}
+_SHORT = tuple(bytes([number]) for number in range(128))
+"""The numbers of one byte, which nearly all are."""
+
+
 class PackError(Exception):
     """Stored bytes are no template that this version can read; the text says why, and the mend."""
 
@@ -81,7 +87,7 @@ def unpack_template(stored: bytes) -> Template:
     read = _Reader(stored, len(_MAGIC) + 1)
     try:
         template = _unpack(read, version)
-    except (IndexError, ValueError) as error:
+    except (LookupError, ValueError) as error:
         msg = f"a stored message is damaged at byte {read.position}; restore spool.db from a backup"
         raise PackError(msg) from error
     return template
@@ -108,23 +114,22 @@ def _pack_layout(out: "_Writer", layout: Layout) -> None:
     out.number(len(layout.segments))
     position = 0
     for segment in layout.segments:
-        match segment:
-            case Span(start, end):
-                # Spans come in order, so each begins at or after the end of the one before.
-                out.number(_SPAN)
-                out.number(start - position)
-                out.number(end - start)
-                position = end
-            case Slot():
-                out.number(_SLOT)
-                out.number(segment.number << 1 | segment.html)
-                out.string(segment.kind)
-                out.string(segment.encoding)
-                out.text(segment.lead)
-                out.text(segment.tail)
-            case _:
-                out.number(_BYTES)
-                out.text(segment)
+        if isinstance(segment, bytes):
+            out.number(_BYTES)
+            out.text(segment)
+        elif isinstance(segment, Span):
+            # Spans come in order, so each begins at or after the end of the one before.
+            out.number(_SPAN)
+            out.number(segment.start - position)
+            out.number(segment.end - segment.start)
+            position = segment.end
+        else:
+            out.number(_SLOT)
+            out.number(segment.number << 1 | segment.html)
+            out.string(segment.kind)
+            out.string(segment.encoding)
+            out.text(segment.lead)
+            out.text(segment.tail)
 
 
 def _unpack(read: "_Reader", version: int) -> Template:
@@ -171,9 +176,9 @@ def _unpack_layout(read: "_Reader") -> Layout:
             number = read.number()
             segments.append(
                 Slot(
-                    SlotKind(read.string()),
+                    _KINDS[read.text()],
                     number >> 1,
-                    SlotEncoding(read.string()),
+                    _ENCODINGS[read.text()],
                     read.text(),
                     read.text(),
                     bool(number & 1),
@@ -187,6 +192,9 @@ class _Writer:
         self.pieces: list[bytes] = []
 
     def number(self, value: int) -> None:
+        if 0 <= value < len(_SHORT):
+            self.pieces.append(_SHORT[value])
+            return
         low = bytearray()
         while value > 127:  # noqa: PLR2004 - seven bits a byte
             low.append(value & 127 | 128)
@@ -217,6 +225,10 @@ class _Reader:
     position: int
 
     def number(self) -> int:
+        value = self.stored[self.position]
+        if value < len(_SHORT):
+            self.position += 1
+            return value
         value = shift = 0
         while True:
             byte = self.stored[self.position]
@@ -228,12 +240,12 @@ class _Reader:
 
     def text(self) -> bytes:
         length = self.number()
-        end = self.position + length
+        start = self.position
+        end = start + length
         if end > len(self.stored):
             raise IndexError(end)
-        value = self.stored[self.position : end]
         self.position = end
-        return value
+        return self.stored[start:end]
 
     def string(self) -> str:
         return self.text().decode()
