@@ -320,8 +320,9 @@ def _target(href: str, url: str, reference: Reference, rules: LinkRules) -> Targ
 
 
 def _match_own(href: str, path: re.Pattern[str], rules: LinkRules) -> re.Match[str] | None:
+    lower = href.lower()
     for base in rules.own_bases:
-        if href[: len(base)].lower() == base.lower():
+        if lower.startswith(base.lower()):
             return path.fullmatch(href, len(base))
     return None
 

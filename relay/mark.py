@@ -41,8 +41,8 @@ MAX_LOOKED_AT = 16_384
 _TOKEN = b"A" * TOKEN_CHARACTERS
 _MAX_INNER = 16_384
 """Bytes of a link's content that are looked at for its text."""
-# 13.2.5.36 to 13.2.5.38: an attribute value in whatever quotes it stands, or in none.
-_VALUE = re.compile(rb"[^\t\n\f\r \"'<>`]+")
+# 13.2.5.36 to 13.2.5.38: what ends an attribute value in whatever quotes it stands, or in none.
+_ENDS_VALUE = re.compile(rb"[\t\n\f\r \"'<>`]")
 _IMAGE = re.compile(rb'<img(?: [a-z]+="[^"]*")+>[\r\n]*')
 _ALT = make_attribute_search(b"alt")
 _HREF_IN_COMMENT = re.compile(rb"[\t\n\r ]href[\t\n\r ]*=[\t\n\r ]*[\"']?([^\"'\t\n\r >]+)")
@@ -129,7 +129,7 @@ def escape_value(text: str) -> bytes:
 
     Law: decode_attribute gives the text back, and no byte of it ends a value or is not ASCII.
     """
-    escaped = text.replace("&", "&amp;")
+    escaped = text.replace("&", "&amp;") if "&" in text else text
     if _UNSAFE.search(escaped):
         escaped = _UNSAFE.sub(_numeric, escaped)
     return escaped.encode("ascii", "xmlcharrefreplace")
@@ -167,22 +167,21 @@ def edits_hold(mask: bytes, outline: Outline, edits: Sequence[Edit], pixel: int 
     """
     targets = {(link.target_start, link.target_end) for link in outline.links}
     images = {(image.start, image.end) for image in outline.images}
+    values: list[bytes] = []
     for edit in edits:
         written = _written(edit)
-        if (edit.start, edit.end) in targets:
-            holds = _VALUE.fullmatch(written) is not None
+        if written and edit[:2] in targets:
+            values.append(written)
         elif edit.start == edit.end == pixel:
-            holds = _IMAGE.fullmatch(written) is not None
-        else:
-            taken_out = not written and (edit.start, edit.end) in images
-            holds = taken_out and not _would_join(mask, edit.start)
-        if not holds:
+            if _IMAGE.fullmatch(written) is None:
+                return False
+        elif written or edit[:2] not in images or _would_join(mask, edit.start):
             return False
-    return True
+    return _ENDS_VALUE.search(b"".join(values)) is None
 
 
 def _written(edit: Edit) -> bytes:
-    return b"".join([_TOKEN if isinstance(piece, Blank) else piece for piece in edit.pieces])
+    return b"".join([piece if isinstance(piece, bytes) else _TOKEN for piece in edit.pieces])
 
 
 def _would_join(mask: bytes, place: int) -> bool:

@@ -251,16 +251,17 @@ def _measure(column: int, pieces: Sequence[bytes | Blank]) -> tuple[int, int]:
 def _check(decoded: Decoded, edits: Sequence[Edit]) -> None:
     mask, at = decoded.mask, 0
     for edit in edits:
-        if not at <= edit.start <= edit.end <= len(mask):
+        start, end, pieces = edit
+        if not at <= start <= end <= len(mask):
             msg = f"{edit} overlaps the one before or the end"
             raise ValueError(msg)
-        if _is_inside(mask, edit.start) or _is_inside(mask, edit.end):
+        if _is_inside(mask, start) or _is_inside(mask, end):
             msg = f"{edit} may split a character or a line end"
             raise ValueError(msg)
-        if not _blanks_stand_apart(edit.pieces):
+        if not _blanks_stand_apart(pieces):
             msg = f"{edit} has a blank that does not stand between two bytes and two"
             raise ValueError(msg)
-        at = edit.end
+        at = end
 
 
 def _is_inside(mask: bytes, at: int) -> bool:

@@ -124,7 +124,7 @@ def outline_html(mask: bytes, hosts: Sequence[bytes] = _ANY) -> Outline | Ambigu
     position = 0
     while position < len(mask):
         links, position = take_links(lower, position, _STRIDE)
-        walk.links += (Element(b"a", *link, inert=False, quoted=False) for link in links)
+        walk.links += [Element._make((b"a", *link, False, False)) for link in links]
         for token in scan_tokens(lower, position, pace=_QUICK):
             ambiguous = walk.step(token)
             if ambiguous:

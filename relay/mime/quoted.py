@@ -20,6 +20,7 @@ MAX_LINE = 76  # RFC 2045 6.7 (5): with the `=` of a soft line break
 
 _ROOM = MAX_LINE - 1
 _EQUALS = 0x3D
+_BLANKS = (b" ", b"\t")
 _MAX_CARRIED = 30
 """Bytes of kept text that our last line takes along, so that the next begins with a safe one."""
 
@@ -109,6 +110,7 @@ class _Splicer:
         self._body = body
         self._base = base
         self._line_end = line_end
+        self._soft = b"=" + line_end
         self._draft = Draft()
         self._at = 0
         self._column = 0
@@ -128,7 +130,7 @@ class _Splicer:
         """
         first, last = change.first, change.last
         ends_here = _ENDS_HERE.match(self._body, first) is not None
-        if ends_here and self._body[max(first - 1, 0) : first] in (b" ", b"\t"):
+        if ends_here and self._body[max(first - 1, 0) : first] in _BLANKS:
             return PassThrough(PassReason.BROKEN_ENCODING, "white space at the end of a line")
         carried = self._carried(last)
         self._limit = _ROOM - (_MAX_CARRIED if carried is None else carried)
@@ -206,7 +208,8 @@ class _Splicer:
                 self._write_slot(held, piece)
                 held = b""
                 continue
-            self._fill(held)
+            if held:
+                self._fill(held)
             *lines, held = _encode(piece, self._line_end)
             for line in lines:
                 self._fill(line)
@@ -220,33 +223,33 @@ class _Splicer:
         last = before[-size:]
         if self._column + size + TOKEN_CHARACTERS > self._limit:
             self._soft_break()
-        self._put(last if self._column else _guard(last))
-        self._draft.leave(Slot(kind=blank.kind, number=blank.number, html=blank.html))
-        self._column += TOKEN_CHARACTERS
+        if not self._column:
+            last = _guard(last)
+        self._draft.write(last)
+        self._draft.leave(Slot(blank.kind, blank.number, html=blank.html))
+        self._column += len(last) + TOKEN_CHARACTERS
         self._space = False
 
     def _fill(self, encoded: bytes) -> None:
         """Write encoded bytes, over several lines where they do not fit."""
+        write = self._draft.write
         while encoded:
             room = self._limit - self._column
             if not self._column:
                 encoded = _guard(encoded)
             if len(encoded) <= room:
-                self._put(encoded)
+                write(encoded)
+                self._column += len(encoded)
+                self._space = encoded.endswith(_BLANKS)
                 return
             cut = _whole_characters(encoded, room)
             if cut > 0:
-                self._put(encoded[:cut])
+                write(encoded[:cut])
                 encoded = encoded[cut:]
             self._soft_break()
 
-    def _put(self, encoded: bytes) -> None:
-        self._draft.write(encoded)
-        self._column += len(encoded)
-        self._space = encoded.endswith((b" ", b"\t"))
-
     def _soft_break(self) -> None:
-        self._draft.write(b"=" + self._line_end)
+        self._draft.write(self._soft)
         self._column = 0
         self._space = False
 
