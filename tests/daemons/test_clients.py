@@ -1,5 +1,6 @@
 """Real mail programs send through us: each copy is the original but for its slots."""
 
+import contextlib
 import json
 import os
 import re
@@ -53,6 +54,7 @@ class Tee:
     def __init__(self, relay: int) -> None:
         self.relay = relay
         self.said: list[bytearray] = []
+        self.sockets: list[socket.socket] = []
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -64,13 +66,17 @@ class Tee:
             except OSError:
                 return
             relay = socket.create_connection(("127.0.0.1", self.relay))
+            self.sockets += [client, relay]
             said = bytearray()
             self.said.append(said)
             threading.Thread(target=_pass_on, args=(client, relay, said), daemon=True).start()
             threading.Thread(target=_pass_on, args=(relay, client, None), daemon=True).start()
 
     def close(self) -> None:
-        self.server.close()
+        for one in (self.server, *self.sockets):
+            with contextlib.suppress(OSError):  # the other side has gone already
+                one.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for it
+            one.close()
 
     def messages(self) -> list[bytes]:
         """Every DATA so far, unstuffed, lone LF as CRLF."""
