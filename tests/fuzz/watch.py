@@ -5,7 +5,7 @@ import importlib.util
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -211,17 +211,25 @@ def _undo(
 
 def _skip_href(decoded: Decoded, at: int, following: bytes, link: _Written) -> int:
     """Return where the href at `at` ends: at the first place that leads to the link's URL."""
-    old, head = decoded.text, following[:24]
-    end = old.find(head, at) if head else len(old)
-    while end >= 0:
+    for end in _ends(decoded.text, at, following):
         href = decoded.decode(at, end)
         # In text a URL may be broken over lines, and a reference is none.
         href = decode_attribute(href) if link.html else "".join(href.split())
         if _same(href, link.url):
             return end
-        end = old.find(head, end + 1) if head else -1
-    msg = f"{old[at : at + 200]!r} does not lead to {link.url}"
+    msg = f"{decoded.text[at : at + 200]!r} does not lead to {link.url}"
     raise Violation(msg)
+
+
+def _ends(old: bytes, at: int, following: bytes) -> Iterator[int]:
+    """Yield where `following` may begin; where it is all the rest, that before others."""
+    if old.endswith(following):
+        yield len(old) - len(following)
+    head = following[:24]
+    end = old.find(head, at)
+    while head and end >= 0:
+        yield end
+        end = old.find(head, end + 1)
 
 
 def _same(href: str, url: str) -> bool:
