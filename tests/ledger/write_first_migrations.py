@@ -4,6 +4,7 @@ For use until release 0.1.0 only: `.venv/bin/python tests/ledger/write_first_mig
 `.venv/bin/ruff format ledger/migrations`.  Stores made before are to be thrown away (`make clean`).
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,6 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
-
-def upgrade() -> None:
 '''
 
 
@@ -34,7 +33,18 @@ def first_migration(tables: MetaData) -> str:
         script = produce_migrations(context, tables)
         assert script.upgrade_ops is not None
         steps = render_python_code(script.upgrade_ops, render_item=_render).splitlines()
-        return HEAD + "\n".join(line for line in steps if "# ###" not in line) + "\n"
+    makers: dict[str, list[str]] = {}
+    for line in steps:
+        if match := re.match(r" *op\.create_table\('(\w+)'", line):
+            makers[match[1]] = []
+        if "# ###" not in line:
+            makers[next(reversed(makers))].append(line)
+    calls = "".join(f"    _make_{name}()\n" for name in makers)
+    made = "".join(
+        f"\n\ndef _make_{name}() -> None:\n" + "\n".join(lines) + "\n"
+        for name, lines in makers.items()
+    )
+    return f"{HEAD}\n\ndef upgrade() -> None:\n{calls}{made}"
 
 
 def _render(kind: str, item: Any, _context: object) -> str | bool:

@@ -8,6 +8,17 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _make_events()
+    _make_hits()
+    _make_sends()
+    _make_sessions()
+    _make_sign_in_links()
+    _make_copies()
+    _make_links()
+    _make_copy_recipients()
+
+
+def _make_events() -> None:
     op.create_table(
         "events",
         sa.Column(
@@ -60,6 +71,9 @@ def upgrade() -> None:
     op.create_index("ix_events_send", "events", ["send_id", "number"], unique=False)
     op.create_index("ix_events_sender", "events", ["sender_key", "at"], unique=False)
     op.create_index("ix_events_time", "events", ["at"], unique=False)
+
+
+def _make_hits() -> None:
     op.create_table(
         "hits",
         sa.Column("hit_id", sa.String(length=26), nullable=False),
@@ -86,6 +100,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("waiting"),
         postgresql_where=sa.text("waiting"),
     )
+
+
+def _make_sends() -> None:
     op.create_table(
         "sends",
         sa.Column("send_id", sa.String(length=26), nullable=False),
@@ -104,6 +121,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_sends_message_id", "sends", ["message_id"], unique=False)
     op.create_index("ix_sends_time", "sends", ["accepted_at"], unique=False)
+
+
+def _make_sessions() -> None:
     op.create_table(
         "sessions",
         sa.Column("secret_hash", sa.String(length=64), nullable=False),
@@ -112,6 +132,9 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("secret_hash", name=op.f("pk_sessions")),
     )
+
+
+def _make_sign_in_links() -> None:
     op.create_table(
         "sign_in_links",
         sa.Column("secret_hash", sa.String(length=64), nullable=False),
@@ -120,6 +143,9 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("secret_hash", name=op.f("pk_sign_in_links")),
     )
+
+
+def _make_copies() -> None:
     op.create_table(
         "copies",
         sa.Column("copy_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -137,6 +163,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("copy_id", name=op.f("pk_copies")),
     )
     op.create_index("ix_copies_send", "copies", ["send_id"], unique=False)
+
+
+def _make_links() -> None:
     op.create_table(
         "links",
         sa.Column("send_id", sa.String(length=26), nullable=False),
@@ -154,6 +183,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("send_id", "slot", name=op.f("pk_links")),
     )
+
+
+def _make_copy_recipients() -> None:
     op.create_table(
         "copy_recipients",
         sa.Column("copy_id", sa.BigInteger(), autoincrement=False, nullable=False),

@@ -8,6 +8,10 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _make_spilled_hits()
+
+
+def _make_spilled_hits() -> None:
     op.create_table(
         "spilled_hits",
         sa.Column("hit_id", sa.String(length=26), nullable=False),

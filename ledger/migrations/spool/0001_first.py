@@ -8,6 +8,14 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _make_captured_copies()
+    _make_owed_facts()
+    _make_spooled_sends()
+    _make_spooled_copies()
+    _make_spooled_recipients()
+
+
+def _make_captured_copies() -> None:
     op.create_table(
         "captured_copies",
         sa.Column("copy_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -24,6 +32,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_captured_copies_send", "captured_copies", ["send_id"], unique=False)
     op.create_index("ix_captured_copies_time", "captured_copies", ["captured_at"], unique=False)
+
+
+def _make_owed_facts() -> None:
     op.create_table(
         "owed_facts",
         sa.Column(
@@ -36,6 +47,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_owed_facts")),
         sqlite_autoincrement=True,
     )
+
+
+def _make_spooled_sends() -> None:
     op.create_table(
         "spooled_sends",
         sa.Column("send_id", sa.String(length=26), nullable=False),
@@ -51,6 +65,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("send_id", name=op.f("pk_spooled_sends")),
     )
+
+
+def _make_spooled_copies() -> None:
     op.create_table(
         "spooled_copies",
         sa.Column("copy_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -76,6 +93,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_spooled_copies_due", "spooled_copies", ["held", "due_at"], unique=False)
     op.create_index("ix_spooled_copies_send", "spooled_copies", ["send_id"], unique=False)
+
+
+def _make_spooled_recipients() -> None:
     op.create_table(
         "spooled_recipients",
         sa.Column("copy_id", sa.BigInteger(), autoincrement=False, nullable=False),
