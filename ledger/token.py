@@ -128,11 +128,13 @@ def write_tokens(key: TokenKey, copy_id: int, plan: TokenPlan) -> bytes:
     copy's tokens share their beginning and one call encodes them all.
     """
     begin = (key.key_id << 64 | copy_id).to_bytes(9, "big")
-    open_state, click_state = key.states
+    opens, clicks = (state.copy() for state in key.states)
+    opens.update(begin)
+    clicks.update(begin)
     pieces: list[bytes] = []
     for click, ending, signed in plan.entries:
-        state = click_state.copy() if click else open_state.copy()
-        state.update(begin + signed)
+        state = clicks.copy() if click else opens.copy()
+        state.update(signed)
         pieces += (begin, ending, state.digest())
     return base64.urlsafe_b64encode(b"".join(pieces))
 

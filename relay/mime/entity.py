@@ -180,4 +180,5 @@ def _single(header: Header, name: bytes) -> tuple[Structured, bool]:
     values = header.values(name)
     if not values:
         return _NOTHING, True
-    return parse_structured(values[0]), len({value.lower() for value in values}) == 1
+    alike = len(values) == 1 or len({value.lower() for value in values}) == 1
+    return parse_structured(values[0]), alike

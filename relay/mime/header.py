@@ -14,6 +14,7 @@ MAX_SHOWN_BYTES = 8192
 
 # RFC 5322 3.6.8 names a field; 4.5 permits white space before the colon; 2.2.3 folds.
 _LINE = re.compile(rb"(?:([!-9;-~]+)[ \t]*:)?[^\n]*(?:\n[ \t][^\n]*)*\n?")
+_EMPTY_LINES = (b"\r\n", b"\n")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _LEXEME = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[();]|[^"();]+', re.DOTALL)
@@ -83,7 +84,7 @@ def read_header(raw: bytes, start: int = 0, end: int | None = None) -> Header:
     end = len(raw) if end is None else end
     fields: list[Field] = []
     at = start
-    while at < end and not _is_empty_line(raw, at, end):
+    while at < end and not raw.startswith(_EMPTY_LINES, at, end):
         match = _LINE.match(raw, at, end)
         assert match is not None, "the pattern matches the empty string"
         name = (match[1] or b"").lower()
@@ -145,12 +146,8 @@ def parse_structured(value: bytes) -> Structured:
     return Structured(main.strip().lower(), parameters, frozenset(repeated))
 
 
-def _is_empty_line(raw: bytes, at: int, end: int) -> bool:
-    return raw.startswith((b"\r\n", b"\n"), at, end)
-
-
 def _after_empty_line(raw: bytes, at: int, end: int) -> int:
-    if not _is_empty_line(raw, at, end):
+    if not raw.startswith(_EMPTY_LINES, at, end):
         return at
     return at + (2 if raw.startswith(b"\r", at) else 1)
 

@@ -105,11 +105,11 @@ def make_pace(names: frozenset[bytes]) -> Pace:
     return Pace(re.compile(rb"(" + _passed_over(names) + rb")(?:" + _MARKUP + rb")?"))
 
 
-def _passed_over(names: frozenset[bytes]) -> bytes:
-    """Return the pattern of a stretch of text and tags of all names but these."""
+def _passed_over(names: frozenset[bytes], too: bytes = b"") -> bytes:
+    """Return the pattern of a stretch of text, tags of all names but these, and what is `too`."""
     stops = b"|".join(sorted(names | RAW_TEXT | {b"plaintext"}))
     passed = rb"</?(?!(?:" + stops + rb")[\t\n\f\r />])" + _NAME + _ATTRIBUTES + rb">"
-    return rb"[^<]*+(?:(?:" + passed + rb"|" + _NO_MARKUP + rb")[^<]*+)*+"
+    return rb"[^<]*+(?:(?:" + passed + rb"|" + _NO_MARKUP + too + rb")[^<]*+)*+"
 
 
 def scan_tokens(
@@ -156,9 +156,16 @@ class Stride:
     link: re.Pattern[bytes]
 
 
+# 13.2.5.43 to 13.2.5.52, as _comment reads them; none that is conditional.
+_PLAIN_COMMENT = rb"<!--(?!-?>|\[if)[^-]*+(?:-(?!-!?>)[^-]*+)*+--!?>"
+
+
 def make_stride(names: frozenset[bytes]) -> Stride:
-    """Return the stride that ends at tags of these names, `a` among them, and at raw text."""
-    passed = _passed_over(names)
+    """Return the stride that ends at tags of these names, `a` among them, and at raw text.
+
+    It passes over comments, but ends at conditional ones.
+    """
+    passed = _passed_over(names, rb"|" + _PLAIN_COMMENT)
     other = _BETWEEN + rb"(?!href[\t\n\f\r />=])" + _ATTRIBUTE_NAME + _AFTER_NAME
     href = _BETWEEN + rb"href" + _WS + rb"*+=" + _WS + rb"*+(" + _VALUE + rb")"
     tag = rb"<a(?=[\t\n\f\r /])(?:" + other + rb")*+" + href + _ATTRIBUTES + rb">"
