@@ -172,8 +172,8 @@ class Tracking(Section):
     """A send to more envelope recipients than this is `shared`: one copy for all. 0: always.
     Lower it where the upstream counts messages."""
     unknown_consent: TrackingMode
-    """Mode for recipients with no consent on record. Must be said once `base_url` is not on this
-    machine, for it is a matter of law; without it there: `individual`."""
+    """Mode for recipients with no consent on record. Left out: `individual`, allowed only while
+    `base_url` is on this machine; else it must be said, for it is a matter of law."""
     anonymous_min: Count = 5
     """An anonymous copy with fewer recipients keeps no send, only sender and day."""
     observe: Switch = False

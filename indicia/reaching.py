@@ -77,7 +77,10 @@ def _ask(connection: http.client.HTTPConnection, host: str, key: TokenKey | None
     if status == _FOUND and location == wanted:
         return Reached(host, good=True, text="the collector answers, and a link leads on unaltered")
     if status == http.HTTPStatus.NOT_FOUND:
-        text = "a link is not known there: the proxy alters its path, or other keys are used"
+        text = (
+            "a link is not known there: the proxy alters its path, other keys are used,"
+            " or another Indicia, such as the sandbox, answers at this address"
+        )
     else:
         text = f"a link leads to {location or f'status {status}'}, not to {wanted}"
     mend = "let the proxy pass the path as it is (nginx: proxy_pass without a URI), and share keys"

@@ -81,7 +81,7 @@ def tell_times(verb: str, times: int) -> str:
 
 _DONE = {
     EventType.ACCEPTED: "Accepted",
-    EventType.RELAYED: "Delivered",
+    EventType.RELAYED: "Handed on",
     EventType.DEFERRED: "Deferred, will be tried again",
     EventType.FAILED: "Refused",
     EventType.OPENED: "Opened",

@@ -5,8 +5,10 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -203,14 +205,23 @@ def test_the_command_reviews_the_log(recorded: Settings, indicia: Run) -> None:
     assert json.loads(done.stdout)["url"] == "https://example.com/offer"
 
 
+@contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End a process that a failed test would wait for without end."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
 def test_follow_goes_on_with_what_comes_and_ends_well(recorded: Settings, tmp_path: Path) -> None:
     config = tmp_path / "indicia.toml"
     config.write_text("")
-    with subprocess.Popen(
-        [Path(sys.executable).with_name("indicia"), "--config", config, "log", "--json", "-f"],
-        stdout=subprocess.PIPE,
-        cwd=tmp_path,
-    ) as process:
+    words = [Path(sys.executable).with_name("indicia"), "--config", config, "log", "--json", "-f"]
+    # What a script starts in the background ignores SIGINT, and so would its children.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, cwd=tmp_path, preexec_fn=heed)  # noqa: PLW1509 - no thread runs
+    with process, ended(process):
         assert process.stdout is not None
         for number in range(1, 7):
             assert json.loads(process.stdout.readline())["event_id"] == f"e{number}"

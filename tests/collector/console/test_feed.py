@@ -52,7 +52,7 @@ async def test_who_opened_and_clicked_what_is_told(console: Any, seed_demo: Any)
     assert told in text
     assert "Refused for nobody@example.org : 550 5.1.1" in text or "550 5.1.1" in text
     assert "Deferred for slow@example.com, will be tried again" in text
-    assert "Delivered to bob@example.org, carol.fitzgerald@example.org, dave@example.net" in text
+    assert "Handed on for bob@example.org, carol.fitzgerald@example.org, dave@example.net" in text
     assert "Not tracked, so nobody can tell whether it is read." in text
     assert "Gmail&#39;s image proxy fetched it" in page
     assert f'href="/messages/{send_id}"' in page

@@ -30,7 +30,7 @@ async def test_the_list_tells_what_became_of_each_mail(console: Any, seed_demo: 
     assert "sales@acme.example → bob@example.org, carol.fitzgerald@example.org, dave" in offer
     assert "opened by 2" in offer
     assert "clicked by 1" in offer
-    assert "delivered to 3" in offer
+    assert "handed on for 3" in offer
     assert "refused for 1" in rows["Re: delivery dates"]
     assert "on its way to 1" in rows["Re: delivery dates"]
     assert "not tracked" in rows["Annual report"]
@@ -91,8 +91,8 @@ async def test_the_timeline_is_in_the_order_of_time(console: Any, explain: Any) 
     )
     _, page, _ = await (await console.signed_in()).get(f"/messages/{send_id}")
     timeline = words_of(page.partition('id="timeline"')[2])
-    assert re.findall(r"(Delivered|Opened|Clicked) · bob", timeline) == [
-        "Delivered",
+    assert re.findall(r"(Handed on|Opened|Clicked) · bob", timeline) == [
+        "Handed on",
         "Opened",
         "Clicked",
     ]
