@@ -52,7 +52,7 @@ class Sink(asyncio.Protocol):
         self.transport = transport
         self.buffer = b""
         self.content = False
-        transport.write(b"220 sink\r\n")  # type: ignore[attr-defined]
+        transport.write(b"220 sink\r\n")  # type: ignore[attr-defined] # asyncio types it too wide
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -74,7 +74,7 @@ class Sink(asyncio.Protocol):
                 line[:4], b"250 2.0.0 ok\r\n"
             )
         if answer:
-            self.transport.write(answer)  # type: ignore[attr-defined]
+            self.transport.write(answer)  # type: ignore[attr-defined] # asyncio types it too wide
 
 
 def serve_sink(pipe: Connection) -> None:

@@ -27,6 +27,39 @@ hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
+_EVENT_KEYS = frozenset(
+    {
+        "event_id",
+        "type",
+        "timestamp",
+        "send_id",
+        "message_id",
+        "sender",
+        "subject",
+        "recipient",
+        "recipient_type",
+        "attribution",
+        "candidates",
+        "tracking_mode",
+        "url",
+        "link_id",
+        "link_text",
+        "classification",
+        "machine",
+        "confidence",
+        "reasons",
+        "rules_version",
+        "first",
+        "repeats",
+        "notice",
+        "inferred_from",
+        "user_agent",
+        "ip_address",
+        "tags",
+        "metadata",
+    }
+)
+
 _COMMAND = Path(sys.executable).with_name("indicia")
 
 
@@ -84,6 +117,12 @@ class Running:
 
     def output(self) -> str:
         return (self.folder / "output.txt").read_text(errors="replace")
+
+
+@pytest.fixture(scope="session")
+def event_keys() -> frozenset[str]:
+    """The keys of an event, as the contract has them; delivery events have two more."""
+    return _EVENT_KEYS
 
 
 @pytest.fixture(scope="session")

@@ -240,6 +240,19 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
+# Chromium without a window says HeadlessChrome, which is rightly called a machine.
+_PERSON = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
+    " Chrome/140.0.0.0 Safari/537.36"
+)
+
+
+@pytest.fixture(scope="session")
+def person() -> str:
+    """The user agent of a person's browser."""
+    return _PERSON
+
+
 @pytest.fixture
 def chromium() -> Iterator[Any]:
     """A Chromium that reaches this machine only."""

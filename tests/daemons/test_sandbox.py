@@ -13,20 +13,15 @@ pytestmark = pytest.mark.daemon
 TOM = "tom.berger@hafenbau.example"
 CARLA = "carla.moreno@hafenbau.example"
 BEA = "bea.holm@nordlicht.example"
-# Chromium without a window says HeadlessChrome, which is rightly called a machine.
-PERSON = (
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
-    " Chrome/140.0.0.0 Safari/537.36"
-)
 SHOWN_WITHIN_MS = 2000
 
 
 def test_what_one_reader_does_is_told_of_him_alone(
-    start_indicia: Callable[..., Any], chromium: Any
+    start_indicia: Callable[..., Any], chromium: Any, person: str
 ) -> None:
     indicia = start_indicia()
     indicia.command("sandbox", "send")
-    context = chromium.new_context(user_agent=PERSON, viewport={"width": 1100, "height": 640})
+    context = chromium.new_context(user_agent=person, viewport={"width": 1100, "height": 640})
     feed = context.new_page()
     feed.goto(re.search(r"http://\S+/login\S+", indicia.output())[0])
     feed.get_by_role("button").first.click()

@@ -16,41 +16,6 @@ import pytest
 pytestmark = pytest.mark.daemon
 
 PEOPLE = {"to1@example.test": "to", "cc1@example.test": "cc", "bcc1@example.test": "bcc"}
-EVENT_KEYS = {
-    "event_id",
-    "type",
-    "timestamp",
-    "send_id",
-    "message_id",
-    "sender",
-    "subject",
-    "recipient",
-    "recipient_type",
-    "attribution",
-    "candidates",
-    "tracking_mode",
-    "url",
-    "link_id",
-    "link_text",
-    "classification",
-    "machine",
-    "confidence",
-    "reasons",
-    "rules_version",
-    "first",
-    "repeats",
-    "notice",
-    "inferred_from",
-    "user_agent",
-    "ip_address",
-    "tags",
-    "metadata",
-}
-# Chromium without a window says HeadlessChrome, which is rightly called a machine.
-PERSON = (
-    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
-    " Chrome/140.0.0.0 Safari/537.36"
-)
 
 
 class Shop(http.server.BaseHTTPRequestHandler):
@@ -111,13 +76,13 @@ def sign_in(browser: Any, indicia: Any) -> Any:
     return page
 
 
-def read(browser: Any, raw: bytes, folder: Path) -> Any:
+def read(browser: Any, raw: bytes, folder: Path, person: str) -> Any:
     """Show a mail's HTML as a mail program would, images on."""
     body = email.message_from_bytes(raw, policy=email.policy.default).get_body(("html",))
     assert body is not None
     path = folder / "mail.html"
     path.write_text(body.get_content(), encoding="utf-8")
-    page = browser.new_page(user_agent=PERSON)
+    page = browser.new_page(user_agent=person)
     page.goto(path.as_uri(), wait_until="networkidle")
     return page
 
@@ -127,6 +92,8 @@ def test_opened_and_clicked_by_exactly_the_one_who_did(
     start_indicia: Callable[..., Any],
     chromium: Any,
     shop: tuple[int, list[str]],
+    person: str,
+    event_keys: frozenset[str],
     waiting: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
@@ -142,7 +109,7 @@ def test_opened_and_clicked_by_exactly_the_one_who_did(
         raw = waiting(
             lambda who=recipient: postfix.mail_of(who)[before[who] :], 20, f"mail for {recipient}"
         )[0]
-        page = read(chromium, raw, tmp_path)
+        page = read(chromium, raw, tmp_path, person)
         with page.expect_navigation():
             page.get_by_text("our offer").click()
         assert page.url == f"http://127.0.0.1:{port}/offer?a=1&b=%2F#price"
@@ -154,7 +121,7 @@ def test_opened_and_clicked_by_exactly_the_one_who_did(
         assert len(opened) == len(clicked) == number
         for event in (opened, clicked):
             (mine,) = [one for one in event if one["recipient"] == recipient]
-            assert set(mine) == EVENT_KEYS
+            assert set(mine) == event_keys
             assert mine["recipient_type"] == kind
             assert mine["attribution"] == "recipient"
             assert mine["tracking_mode"] == "individual"
