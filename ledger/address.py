@@ -100,6 +100,17 @@ def parse_address(text: str) -> Address:
     return Address(local, domain)
 
 
+def parse_domain(text: str) -> str:
+    """Return the domain that `text` is, in lower case.
+
+    Raises AddressError where it is none.
+    """
+    try:
+        return parse_address(f"postmaster@{text}").domain
+    except AddressError as error:
+        raise AddressError(text, error.why) from None
+
+
 def domain_key(domain: str) -> str:
     """Return the spelling by which domains are compared: lower case, A-labels where they exist."""
     if domain.isascii():

@@ -263,6 +263,50 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
+consents = Table(
+    "consents",
+    ledger,
+    Column("subject", Text, primary_key=True, comment="Subject.key"),
+    Column("denial_key", Text, nullable=False, comment="Subject.denial_key"),
+    Column("shown", Text, nullable=False),
+    Column("state", String(7), nullable=False),
+    Column("number", BigInteger, nullable=False, comment="of the change that holds"),
+    # what is denied for an address and its details
+    Index("ix_consents_denial", "denial_key"),
+    # what has changed since
+    Index("ix_consents_number", "number"),
+)
+
+consent_changes = Table(
+    "consent_changes",
+    ledger,
+    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("subject", Text, nullable=False),
+    Column("state", String(7), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("method", String(7), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("text", Text, nullable=False, comment="what the person was shown"),
+    Column("actor", Text, nullable=False),
+    # the history of one subject
+    Index("ix_consent_changes_subject", "subject", "number"),
+    sqlite_autoincrement=True,
+)
+
+policy_changes = Table(
+    "policy_changes",
+    ledger,
+    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rule", Text, comment="its name; null: the switch for everybody"),
+    Column("value", JSON, comment="the rule, or whether tracking is on; null: removed"),
+    # what holds of each rule
+    Index("ix_policy_changes_rule", "rule", "number"),
+    sqlite_autoincrement=True,
+)
+
 spill = MetaData(naming_convention=_names)
 """Hits that could not be recorded at once: a file of the collector's own, loaded later."""
 

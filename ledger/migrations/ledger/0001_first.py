@@ -8,14 +8,55 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _make_consent_changes()
+    _make_consents()
     _make_events()
     _make_hits()
+    _make_policy_changes()
     _make_sends()
     _make_sessions()
     _make_sign_in_links()
     _make_copies()
     _make_links()
     _make_copy_recipients()
+
+
+def _make_consent_changes() -> None:
+    op.create_table(
+        "consent_changes",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=7), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("method", sa.String(length=7), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False, comment="what the person was shown"),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_consent_changes")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_consent_changes_subject", "consent_changes", ["subject", "number"], unique=False
+    )
+
+
+def _make_consents() -> None:
+    op.create_table(
+        "consents",
+        sa.Column("subject", sa.Text(), nullable=False, comment="Subject.key"),
+        sa.Column("denial_key", sa.Text(), nullable=False, comment="Subject.denial_key"),
+        sa.Column("shown", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=7), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False, comment="of the change that holds"),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_consents")),
+    )
+    op.create_index("ix_consents_denial", "consents", ["denial_key"], unique=False)
+    op.create_index("ix_consents_number", "consents", ["number"], unique=False)
 
 
 def _make_events() -> None:
@@ -100,6 +141,33 @@ def _make_hits() -> None:
         sqlite_where=sa.text("waiting"),
         postgresql_where=sa.text("waiting"),
     )
+
+
+def _make_policy_changes() -> None:
+    op.create_table(
+        "policy_changes",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column(
+            "rule", sa.Text(), nullable=True, comment="its name; null: the switch for everybody"
+        ),
+        sa.Column(
+            "value",
+            sa.JSON(),
+            nullable=True,
+            comment="the rule, or whether tracking is on; null: removed",
+        ),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_policy_changes")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_policy_changes_rule", "policy_changes", ["rule", "number"], unique=False)
 
 
 def _make_sends() -> None:

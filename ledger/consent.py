@@ -1,0 +1,77 @@
+"""Consent to be tracked: its states, whose it is, what holds."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ledger.address import Address, domain_key, parse_address, parse_domain
+
+
+class Consent(StrEnum):
+    """What is on record of somebody's consent, as tables, API and pages spell it."""
+
+    UNKNOWN = "unknown"
+    GRANTED = "granted"
+    DENIED = "denied"
+
+
+class Method(StrEnum):
+    """How a consent was told."""
+
+    FORM = "form"
+    """By the person, on a page."""
+    IMPORT = "import"
+    SPOKEN = "spoken"
+    CONSOLE = "console"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose consent it is: one address, or everybody of a domain."""
+
+    key: str
+    """`Address.key`, or `domain_key`: that has no @."""
+    denial_key: str
+    """By which a denial is compared: an address without `+detail`."""
+    shown: str
+    """As written."""
+
+
+def parse_subject(text: str) -> Subject:
+    """Return the address or domain that `text` is.
+
+    Raises AddressError where it is neither.
+    """
+    if "@" in text:
+        return subject_of(parse_address(text))
+    domain = parse_domain(text)
+    return Subject(domain_key(domain), domain_key(domain), domain)
+
+
+def subject_of(address: Address) -> Subject:
+    """Return one address as a subject."""
+    return Subject(address.key, address.key_without_detail, str(address))
+
+
+@dataclass(frozen=True, slots=True)
+class Consents:
+    """The consents on record, by key; of some subjects or of all."""
+
+    granted: AbstractSet[str] = frozenset()
+    """`Subject.key` of addresses and domains."""
+    denied: AbstractSet[str] = frozenset()
+    """`Subject.denial_key` of addresses and domains."""
+
+    def of(self, address: Address) -> Consent:
+        """Return what holds for an address.
+
+        Law: no grant outweighs a denial, of the address or of its domain.
+        Law: a denial holds for every `+detail` of its address.
+        """
+        domain = domain_key(address.domain)
+        if domain in self.denied or address.key_without_detail in self.denied:
+            return Consent.DENIED
+        if domain in self.granted or address.key in self.granted:
+            return Consent.GRANTED
+        return Consent.UNKNOWN

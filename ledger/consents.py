@@ -1,0 +1,140 @@
+"""The record of consent: what holds for each subject, and its history.
+
+Law: what holds is the last change of a subject, and no change is ever rewritten.
+Each function is one step inside the caller's transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger.address import Address, domain_key
+from ledger.consent import Consent, Consents, Method, Subject
+from ledger.schema import consent_changes, consents
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentTold:
+    """One telling of a consent, with its provenance."""
+
+    state: Consent
+    at: datetime
+    method: Method
+    actor: str
+    """Who recorded it: a person, `operator`, or `recipient`."""
+    source: str = ""
+    """Where it was told: a form, a file, a call."""
+    text: str = ""
+    """What the person was shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptConsent:
+    """What holds for one subject."""
+
+    subject: Subject
+    state: Consent
+    number: int
+    """Of the change; later ones are greater."""
+
+
+async def tell_consent(connection: AsyncConnection, subject: Subject, told: ConsentTold) -> int:
+    """Record a consent and return the number of the change."""
+    number = (
+        await connection.execute(
+            insert(consent_changes)
+            .values(
+                subject=subject.key,
+                state=told.state.value,
+                at=told.at,
+                method=told.method.value,
+                source=told.source,
+                text=told.text,
+                actor=told.actor,
+            )
+            .returning(consent_changes.c.number)
+        )
+    ).scalar_one()
+    holds = {"state": told.state.value, "number": number, "shown": subject.shown}
+    changed = await connection.execute(
+        update(consents).where(consents.c.subject == subject.key).values(**holds)
+    )
+    if not changed.rowcount:
+        row = {"subject": subject.key, "denial_key": subject.denial_key, **holds}
+        await connection.execute(insert(consents).values(**row))
+    return int(number)
+
+
+async def consents_of(connection: AsyncConnection, addresses: Iterable[Address]) -> Consents:
+    """Return the consents that bear on some addresses: their own and their domains'."""
+    keys: set[str] = set()
+    for address in addresses:
+        keys |= {address.key, address.key_without_detail, domain_key(address.domain)}
+    if not keys:
+        return Consents()
+    rows = await connection.execute(
+        select(consents.c.subject, consents.c.denial_key, consents.c.state).where(
+            or_(consents.c.subject.in_(keys), consents.c.denial_key.in_(keys))
+        )
+    )
+    granted, denied = set(), set()
+    for subject, denial_key, state in rows:
+        if state == Consent.GRANTED:
+            granted.add(subject)
+        elif state == Consent.DENIED:
+            denied.add(denial_key)
+    return Consents(granted, denied)
+
+
+async def consents_since(
+    connection: AsyncConnection, number: int, limit: int
+) -> tuple[KeptConsent, ...]:
+    """Return what has come to hold after a change, in the order of recording."""
+    table = consents.c
+    statement = select(consents).where(table.number > number).order_by(table.number).limit(limit)
+    return tuple(
+        KeptConsent(Subject(row.subject, row.denial_key, row.shown), Consent(row.state), row.number)
+        for row in await connection.execute(statement)
+    )
+
+
+async def list_consents(
+    connection: AsyncConnection, limit: int, after: str = ""
+) -> tuple[tuple[Subject, ConsentTold], ...]:
+    """Return what holds, by subject key in its order; `after` is the key of the page before."""
+    table, told = consents.c, consent_changes.c
+    statement = (
+        select(table.subject, table.denial_key, table.shown, *_TOLD)
+        .join(consent_changes, told.number == table.number)
+        .where(table.subject > literal(after))
+        .order_by(table.subject)
+        .limit(limit)
+    )
+    return tuple(
+        (Subject(subject, denial_key, shown), _told(columns))
+        for subject, denial_key, shown, *columns in await connection.execute(statement)
+    )
+
+
+async def consent_history(connection: AsyncConnection, subject: Subject) -> tuple[ConsentTold, ...]:
+    """Return all that was told of one subject, latest first."""
+    statement = (
+        select(*_TOLD)
+        .where(consent_changes.c.subject == subject.key)
+        .order_by(consent_changes.c.number.desc())
+    )
+    return tuple(_told(list(row)) for row in await connection.execute(statement))
+
+
+_TOLD = consent_changes.c["state", "at", "method", "actor", "source", "text"]
+
+
+def _told(columns: Sequence[object]) -> ConsentTold:
+    state, at, method, actor, source, text = columns
+    assert isinstance(at, datetime)
+    return ConsentTold(
+        Consent(str(state)), at, Method(str(method)), str(actor), str(source), str(text)
+    )
