@@ -1,6 +1,6 @@
 """The words for mail on its way: envelope, submission, entity, copy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -28,6 +28,14 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """What a person signs in with where the upstream is asked who he is."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """What SMTP said: the reverse-path as `sender`, None for `<>`, and the forward-paths."""
 
@@ -52,6 +60,8 @@ class Submission:
     client: Client
     account: str | None = None
     """Who signed in; None on a trusted network."""
+    credential: Credential | None = None
+    """With what he did, where the upstream was asked: sealed before it is stored."""
 
 
 @dataclass(frozen=True, slots=True)

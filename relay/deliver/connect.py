@@ -17,12 +17,16 @@ from functools import partial
 import aiosmtplib
 
 from relay.deliver.wire import Connection, Wire, cleaned_text
+from relay.mail import Credential
 from relay.reply import Reply
 from relay.upstream import Timeouts, TlsMode, Upstream
 
 _WITH_TLS = ("plain", "login", "cram-md5")
 _WITHOUT_TLS = ("cram-md5", "plain", "login")
 """Of what is offered the first is taken, and only that: a wrong password is tried once."""
+
+
+_NO_JUDGEMENT = frozenset({500, 501, 502, 503, 504, 530, 538})
 
 
 class ConnectError(Exception):
@@ -32,6 +36,10 @@ class ConnectError(Exception):
         """Keep the reply."""
         super().__init__(str(reply))
         self.reply = reply
+
+
+class SignInRefused(ConnectError):  # noqa: N818 - what happened, not who is to blame
+    """The upstream was asked and does not take the credential."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +59,48 @@ def system_contexts() -> TlsContexts:
 
 
 async def open_connection(
-    upstream: Upstream, hostname: str, contexts: TlsContexts, timeouts: Timeouts
+    upstream: Upstream,
+    hostname: str,
+    contexts: TlsContexts,
+    timeouts: Timeouts,
+    credential: Credential | None = None,
 ) -> Connection:
     """Return a connection to an upstream, secured and signed in as it is configured.
 
-    Raises ConnectError.
+    With a `credential` it is signed in with that and nothing else.
+
+    Raises ConnectError, SignInRefused where the credential is not taken.
     """
     secrets: list[str] = []
     try:
         async with asyncio.timeout(timeouts.open_s):
             sock = await _open_socket(upstream, timeouts.connect_s)
-            smtp = _client(upstream, hostname, contexts, timeouts)
+            signs_in = bool(credential or upstream.username)
+            smtp = _client(upstream, hostname, contexts, timeouts, signs_in=signs_in)
             await smtp.connect(sock=sock)
             try:
-                if upstream.username:
-                    await _sign_in(smtp, upstream, secrets)
+                if credential is None and upstream.username:
+                    credential = await _own_credential(upstream)
+                if credential is not None:
+                    await _sign_in(smtp, upstream, credential, secrets)
                 await _greet(smtp)
                 return _taken_over(smtp, upstream)
             except BaseException:
                 smtp.close()
                 raise
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-        raise ConnectError(_reply_of(error, upstream, secrets)) from None
+        kind = SignInRefused if _is_refused(error) else ConnectError
+        raise kind(_reply_of(error, upstream, secrets)) from None
+
+
+def _is_refused(error: Exception) -> bool:
+    # RFC 4954 6: 454 and 432 are not for good, 530 and 538 are about the way and not the person,
+    # and 500 to 504 (RFC 5321 4.2.4) say that the command is not known.
+    return (
+        isinstance(error, aiosmtplib.SMTPAuthenticationError)
+        and error.code // 100 == 5  # noqa: PLR2004 - RFC 5321 4.2.1
+        and error.code not in _NO_JUDGEMENT
+    )
 
 
 async def _open_socket(upstream: Upstream, timeout_s: float) -> socket.socket:
@@ -97,11 +125,11 @@ async def _open_socket(upstream: Upstream, timeout_s: float) -> socket.socket:
 
 
 def _client(
-    upstream: Upstream, hostname: str, contexts: TlsContexts, timeouts: Timeouts
+    upstream: Upstream, hostname: str, contexts: TlsContexts, timeouts: Timeouts, *, signs_in: bool
 ) -> aiosmtplib.SMTP:
     # A password needs a verified peer, so STARTTLS is no matter of opportunity where there is one.
     must_start = upstream.tls is TlsMode.STARTTLS or (
-        upstream.tls is TlsMode.OPPORTUNISTIC and bool(upstream.username)
+        upstream.tls is TlsMode.OPPORTUNISTIC and signs_in
     )
     verified = must_start or upstream.tls is TlsMode.IMPLICIT
     return aiosmtplib.SMTP(
@@ -115,13 +143,19 @@ def _client(
     )
 
 
-async def _sign_in(smtp: aiosmtplib.SMTP, upstream: Upstream, secrets: list[str]) -> None:
+async def _own_credential(upstream: Upstream) -> Credential:
     if upstream.password_file is None:
         msg = "no password_file is configured"
         raise aiosmtplib.SMTPException(msg)
     read = partial(upstream.password_file.read_text, encoding="utf-8")
     password = (await asyncio.to_thread(read)).split("\n")[0].rstrip("\r")
-    secrets += _spellings(upstream.username, password)
+    return Credential(upstream.username, password)
+
+
+async def _sign_in(
+    smtp: aiosmtplib.SMTP, upstream: Upstream, credential: Credential, secrets: list[str]
+) -> None:
+    secrets += _spellings(credential)
     await _greet(smtp)
     methods = {"plain": smtp.auth_plain, "login": smtp.auth_login, "cram-md5": smtp.auth_crammd5}
     liked = _WITHOUT_TLS if upstream.tls is TlsMode.NONE else _WITH_TLS
@@ -129,7 +163,7 @@ async def _sign_in(smtp: aiosmtplib.SMTP, upstream: Upstream, secrets: list[str]
     if method is None:
         msg = "it offers no AUTH with a password"
         raise aiosmtplib.SMTPException(msg)
-    await methods[method](upstream.username, password)
+    await methods[method](credential.username, credential.password)
 
 
 async def _greet(smtp: aiosmtplib.SMTP) -> None:
@@ -175,9 +209,10 @@ def _reply_of(error: Exception, upstream: Upstream, secrets: Collection[str]) ->
             return Reply(451, "4.4.1", f"no connection to {place}: {said}")
 
 
-def _spellings(username: str, password: str) -> list[str]:
+def _spellings(credential: Credential) -> list[str]:
     """Return how the password looks on the wire."""
-    plain = f"\0{username}\0{password}".encode()
+    password = credential.password
+    plain = f"\0{credential.username}\0{password}".encode()
     return [password, *(base64.b64encode(raw).decode() for raw in (password.encode(), plain))]
 
 
