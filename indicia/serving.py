@@ -28,7 +28,8 @@ from indicia.printing import print_line
 from indicia.storage import opened_stores
 from ledger.keys import KeyRing, load_keys
 from ledger.migrate import Stores
-from ledger.people import Person, Role
+from ledger.people import Role
+from ledger.sessions import Person
 from relay.app import run_relay
 
 OPERATOR = Person("operator", Role.ADMIN)

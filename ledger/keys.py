@@ -53,6 +53,19 @@ def add_key(folder: Path) -> TokenKey:
     return _write_key(folder, ring.current.key_id + 1)
 
 
+def load_audit_key(folder: Path) -> bytes:
+    """Return the key of the audit log's pseudonyms, making it where there is none.
+
+    It is never changed: entries made with another one could not be found by address any more.
+    Raises KeyFileError as load_keys does.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / "audit.key"
+    if not path.exists():
+        _write_secret(path)
+    return _read_key(path, 0).secret
+
+
 def _key_files(folder: Path) -> list[tuple[int, Path]]:
     named = ((_NAME.fullmatch(path.name), path) for path in folder.iterdir())
     return sorted((int(match[1]), path) for match, path in named if match)
@@ -70,10 +83,16 @@ def _read_key(path: Path, key_id: int) -> TokenKey:
 
 
 def _write_key(folder: Path, key_id: int) -> TokenKey:
-    secret = secrets.token_bytes(MIN_SECRET_BYTES)
     path = folder / f"token-{key_id}.key"
+    secret = _write_secret(path)
+    return _read_key(path, key_id) if secret is None else TokenKey(key_id, secret)
+
+
+def _write_secret(path: Path) -> bytes | None:
+    """Write a new secret, flushed, for its owner alone; None where the file was there before."""
+    secret = secrets.token_bytes(MIN_SECRET_BYTES)
     # The name is random: a process id comes again after a crash, in a container always.
-    fresh = folder / f".token-{key_id}.{secrets.token_hex(8)}"
+    fresh = path.with_name(f".{path.stem}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -83,11 +102,11 @@ def _write_key(folder: Path, key_id: int) -> TokenKey:
         # Two first starts at once must agree on one key: the link fails for the later one.
         path.hardlink_to(fresh)
     except FileExistsError:
-        return _read_key(path, key_id)
+        return None
     finally:
         fresh.unlink(missing_ok=True)
-    _flush_folder(folder)
-    return TokenKey(key_id, secret)
+    _flush_folder(path.parent)
+    return secret
 
 
 def _flush_folder(folder: Path) -> None:

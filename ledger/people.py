@@ -1,17 +1,22 @@
-"""Who may look: sign-in links and sessions, by hash only.
+"""The people who use Indicia: accounts, roles, whom they send as.
 
-The caller draws the secrets; what stands here lets nobody in who reads the database.
+A change and its line in the audit log are one transaction.
+Who loses his password or his account loses his sessions in the same one.
 """
 
-import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ledger.address import AddressError, parse_address
+from ledger.audit import Author, SubjectKind, record_audit
 from ledger.engine import Store
-from ledger.schema import sessions, sign_in_links
+from ledger.schema import people, sessions, sign_in_links
 
 
 class Role(StrEnum):
@@ -23,97 +28,151 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who uses the console."""
+class Account:
+    """Somebody who may sign in, at the console or by SMTP AUTH."""
 
-    name: str
-    """As shown and audited: mostly a mail address."""
+    address: str
+    """As an admin wrote it; compared by Address.key."""
     role: Role
+    send_as: tuple[str, ...] = ()
+    """Patterns of addresses he may send as, besides his own."""
+    password_hash: str | None = None
+    """None: he has none, and signs in by a link."""
+    disabled: bool = False
+
+    @property
+    def key(self) -> str:
+        """The spelling by which accounts are compared."""
+        return parse_address(self.address).key
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """A secret that lets in whoever has it, as it is kept: a link or a session."""
+class _Change:
+    action: str
+    values: Mapping[str, object]
+    detail: Mapping[str, object]
+    ends_sessions: bool
 
-    secret_hash: str
-    expires_at: datetime
+
+async def find_account(ledger: Store, address: str) -> Account | None:
+    """Return the account of an address, a disabled one too; None where there is none."""
+    key = _key(address)
+    if key is None:
+        return None
+    async with ledger.read() as connection:
+        row = (await connection.execute(select(people).where(people.c.key == key))).one_or_none()
+    return None if row is None else _account_of(row)
 
 
-def hash_secret(secret: str) -> str:
-    """Return the 64 hexadecimal digits under which a secret is kept.
+async def list_accounts(ledger: Store) -> tuple[Account, ...]:
+    """Return all accounts, by address."""
+    async with ledger.read() as connection:
+        return await select_accounts(connection)
 
-    One round is enough: the secrets are 256 random bits, not words that somebody chose.
+
+async def select_accounts(connection: AsyncConnection) -> tuple[Account, ...]:
+    """Return all accounts as one view of the ledger has them, by address."""
+    found = await connection.execute(select(people).order_by(people.c.key))
+    return tuple(map(_account_of, found))
+
+
+async def add_account(ledger: Store, account: Account, author: Author) -> bool:
+    """Add an account; False where its address has one already, which stays as it is."""
+    values = {
+        "key": account.key,
+        "address": account.address,
+        "role": account.role.value,
+        "password_hash": account.password_hash,
+        "send_as": list(account.send_as),
+        "disabled": account.disabled,
+        "created_at": author.at,
+    }
+    # Patterns may be addresses, which the audit log never holds: it tells how many there are.
+    detail = {
+        "role": account.role.value,
+        "send_as": len(account.send_as),
+        "password": account.password_hash is not None,
+    }
+    try:
+        async with ledger.write() as connection:
+            await connection.execute(insert(people).values(values))
+            entry = author.entry("person.added", SubjectKind.PERSON, account.key, detail)
+            await record_audit(connection, entry)
+    except IntegrityError:
+        if await find_account(ledger, account.address) is None:
+            raise
+        return False
+    return True
+
+
+async def set_password(
+    ledger: Store, address: str, password_hash: str | None, author: Author
+) -> bool:
+    """Change a password and end the person's sessions; False where there is no account."""
+    values = {"password_hash": password_hash}
+    detail = {"password": password_hash is not None}
+    return await _apply(ledger, address, _Change("person.password", values, detail, True), author)
+
+
+async def set_disabled(ledger: Store, address: str, disabled: bool, author: Author) -> bool:  # noqa: FBT001 - the value that is set
+    """Shut somebody out, or let him in again; False where there is no account."""
+    action = "person.disabled" if disabled else "person.enabled"
+    return await _apply(ledger, address, _Change(action, {"disabled": disabled}, {}, True), author)
+
+
+async def set_role(ledger: Store, address: str, role: Role, author: Author) -> bool:
+    """Change what somebody may see and do; False where there is no account.
+
+    His sessions end: what he has on the screen was drawn for another role.
     """
-    return hashlib.sha256(secret.encode()).hexdigest()
+    values = {"role": role.value}
+    return await _apply(ledger, address, _Change("person.role", values, values, True), author)
 
 
-async def keep_sign_in_link(ledger: Store, link: Pass, person: Person) -> None:
-    """Record a link by which a person may sign in once."""
+async def set_send_as(
+    ledger: Store, address: str, send_as: tuple[str, ...], author: Author
+) -> bool:
+    """Change whom somebody may send as; False where there is no account."""
+    detail = {"send_as": len(send_as)}
+    change = _Change("person.send_as", {"send_as": list(send_as)}, detail, False)
+    return await _apply(ledger, address, change, author)
+
+
+async def keep_rehash(ledger: Store, account: Account, password_hash: str) -> None:
+    """Keep the same password under a hash of today's costs, unless it has changed meanwhile."""
+    unchanged = (people.c.key == account.key) & (people.c.password_hash == account.password_hash)
     async with ledger.write() as connection:
         await connection.execute(
-            insert(sign_in_links).values(
-                secret_hash=link.secret_hash,
-                person=person.name,
-                role=person.role.value,
-                expires_at=link.expires_at,
-            )
+            update(people).where(unchanged).values(password_hash=password_hash)
         )
 
 
-async def find_sign_in_link(ledger: Store, secret_hash: str, now: datetime) -> Person | None:
-    """Return whom a link would sign in; None where it is unknown, used or over."""
-    async with ledger.read() as connection:
-        found = await connection.execute(
-            select(sign_in_links.c.person, sign_in_links.c.role).where(
-                sign_in_links.c.secret_hash == secret_hash, sign_in_links.c.expires_at > now
-            )
-        )
-        row = found.one_or_none()
-    return None if row is None else Person(row.person, Role(row.role))
-
-
-async def use_sign_in_link(
-    ledger: Store, link_hash: str, session: Pass, now: datetime
-) -> Person | None:
-    """Exchange a link for a session and return whose it is; None where the link is not good.
-
-    Law: of any number of tries with one link, at the same time too, one at most has a session.
-    """
+async def _apply(ledger: Store, address: str, change: _Change, author: Author) -> bool:
+    key = _key(address)
     async with ledger.write() as connection:
-        used = await connection.execute(
-            delete(sign_in_links)
-            .where(sign_in_links.c.secret_hash == link_hash, sign_in_links.c.expires_at > now)
-            .returning(sign_in_links.c.person, sign_in_links.c.role)
-        )
-        row = used.one_or_none()
-        if row is None:
-            return None
-        for table in (sign_in_links, sessions):
-            await connection.execute(delete(table).where(table.c.expires_at <= now))
-        await connection.execute(
-            insert(sessions).values(
-                secret_hash=session.secret_hash,
-                person=row.person,
-                role=row.role,
-                expires_at=session.expires_at,
-            )
-        )
-    return Person(row.person, Role(row.role))
+        statement = update(people).where(people.c.key == key).values(change.values)
+        if key is None or (await connection.execute(statement)).rowcount == 0:
+            return False
+        if change.ends_sessions:
+            for table in (sessions, sign_in_links):
+                await connection.execute(delete(table).where(table.c.person_key == key))
+        entry = author.entry(change.action, SubjectKind.PERSON, key, change.detail)
+        await record_audit(connection, entry)
+    return True
 
 
-async def find_session(ledger: Store, secret_hash: str, now: datetime) -> Person | None:
-    """Return whose session this is; None where there is none or it is over."""
-    async with ledger.read() as connection:
-        found = await connection.execute(
-            select(sessions.c.person, sessions.c.role).where(
-                sessions.c.secret_hash == secret_hash, sessions.c.expires_at > now
-            )
-        )
-        row = found.one_or_none()
-    return None if row is None else Person(row.person, Role(row.role))
+def _key(address: str) -> str | None:
+    try:
+        return parse_address(address).key
+    except AddressError:
+        return None
 
 
-async def end_session(ledger: Store, secret_hash: str) -> None:
-    """Forget a session, if there is one."""
-    async with ledger.write() as connection:
-        await connection.execute(delete(sessions).where(sessions.c.secret_hash == secret_hash))
+def _account_of(row: Row[Any]) -> Account:
+    return Account(
+        address=row.address,
+        role=Role(row.role),
+        send_as=tuple(row.send_as),
+        password_hash=row.password_hash,
+        disabled=row.disabled,
+    )

@@ -130,6 +130,26 @@ owed_facts = Table(
     sqlite_autoincrement=True,
 )
 
+known_consents = Table(
+    "known_consents",
+    spool,
+    Column("subject", Text, primary_key=True, comment="Subject.key"),
+    Column("denial_key", Text, nullable=False, comment="Subject.denial_key"),
+    Column("state", String(7), nullable=False, comment="granted or denied"),
+    # what is denied for an address and its details
+    Index("ix_known_consents_denial", "denial_key"),
+)
+
+known_policy = Table(
+    "known_policy",
+    spool,
+    Column("one", Integer, primary_key=True, autoincrement=False, comment="there is one row"),
+    Column("number", BigInteger, nullable=False, comment="of the policy change that holds"),
+    Column("consents_number", BigInteger, nullable=False, comment="of the last consent known"),
+    Column("tracking", Boolean, nullable=False),
+    Column("rules", JSON, nullable=False),
+)
+
 ledger = MetaData(naming_convention=_names)
 """The durable record of what happened; written by collector, console and the relay's forwarder."""
 
@@ -328,6 +348,7 @@ sign_in_links = Table(
     ledger,
     Column("secret_hash", String(64), primary_key=True),
     Column("person", Text, nullable=False),
+    Column("person_key", Text, comment="Address.key of his account; null: the operator"),
     Column("role", String(7), nullable=False),
     Column("expires_at", Instant, nullable=False),
 )
@@ -337,6 +358,45 @@ sessions = Table(
     ledger,
     Column("secret_hash", String(64), primary_key=True),
     Column("person", Text, nullable=False),
+    Column("person_key", Text, comment="Address.key of his account; null: the operator"),
     Column("role", String(7), nullable=False),
     Column("expires_at", Instant, nullable=False),
+)
+
+people = Table(
+    "people",
+    ledger,
+    Column("key", Text, primary_key=True, comment="Address.key"),
+    Column("address", Text, nullable=False, comment="as an admin wrote it"),
+    Column("role", String(7), nullable=False),
+    Column("password_hash", Text),
+    Column("send_as", JSON, nullable=False, comment="patterns of addresses, besides his own"),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    ledger,
+    Column("name", Text, primary_key=True),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("scope", String(5), nullable=False, comment="read or admin"),
+    Column("created_at", Instant, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    ledger,
+    Column("number", BigInteger, primary_key=True, autoincrement=False, comment="without a gap"),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False, comment="a pseudonym, operator, or token:NAME"),
+    Column("action", Text, nullable=False),
+    Column("subject_kind", Text),
+    Column("subject", Text, comment="a pseudonym of a person or recipient; else a name"),
+    Column("detail", JSON, nullable=False, comment="no addresses"),
+    Column("previous_hash", String(64), nullable=False, unique=True),
+    Column("row_hash", String(64), nullable=False),
+    # what one person has done, and what was done about one
+    Index("ix_audit_actor", "actor", "number"),
+    Index("ix_audit_subject", "subject", "number"),
 )

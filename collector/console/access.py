@@ -17,7 +17,7 @@ from collector.console.desk import DESK, Desk
 from collector.console.guard import PROBES, STATIC_PATH, Handler
 from collector.console.page import FORM_TOKEN, PERSON, render_page
 from ledger.engine import Store
-from ledger.people import (
+from ledger.sessions import (
     Pass,
     Person,
     end_session,
@@ -104,7 +104,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     secret, now = secrets.token_urlsafe(_SECRET_BYTES), datetime.now(UTC)
     session = Pass(hash_secret(secret), now + SESSION_LIFE)
     link_hash = hash_secret(str(form.get("code", "")))
-    person = await use_sign_in_link(desk.ledger, link_hash, session, now)
+    person = await use_sign_in_link(desk.ledger, link_hash, session, now, desk.audit_key)
     if person is None:
         shown = {"code": "", "link_person": None, "tried": True}
         return render_page(request, "login.html", shown, status=403)

@@ -21,6 +21,7 @@ from collector.console.messages import show_message, show_messages
 from collector.console.page import STATIC, render_page, set_up_pages
 from collector.console.watch import Watch
 from config.settings import Settings
+from ledger.keys import load_audit_key
 from ledger.migrate import Stores
 
 _MAX_FORM_BYTES = 64 * 1024
@@ -48,6 +49,7 @@ def build_console(settings: Settings, stores: Stores) -> web.Application:
         public_url=URL(settings.console.public_url),
         sandbox=settings.captures,
         watch=Watch(stores.ledger),
+        audit_key=load_audit_key(settings.keys_dir),
     )
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_live_pages)

@@ -20,6 +20,8 @@ class Desk:
     sandbox: bool
     """No upstream: mail is captured."""
     watch: Watch
+    audit_key: bytes
+    """Of the pseudonyms in the audit log."""
 
     @property
     def secure(self) -> bool:

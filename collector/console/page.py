@@ -11,7 +11,7 @@ from aiohttp import web
 
 from collector.console import wording
 from collector.console.desk import DESK
-from ledger.people import Person
+from ledger.sessions import Person
 
 PAGES = Path(__file__).parent / "pages"
 STATIC = Path(__file__).parent / "static"

@@ -8,10 +8,13 @@ down_revision = None
 
 
 def upgrade() -> None:
+    _make_api_tokens()
+    _make_audit()
     _make_consent_changes()
     _make_consents()
     _make_events()
     _make_hits()
+    _make_people()
     _make_policy_changes()
     _make_sends()
     _make_sessions()
@@ -19,6 +22,46 @@ def upgrade() -> None:
     _make_copies()
     _make_links()
     _make_copy_recipients()
+
+
+def _make_api_tokens() -> None:
+    op.create_table(
+        "api_tokens",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("scope", sa.String(length=5), nullable=False, comment="read or admin"),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_api_tokens")),
+        sa.UniqueConstraint("secret_hash", name=op.f("uq_api_tokens_secret_hash")),
+    )
+
+
+def _make_audit() -> None:
+    op.create_table(
+        "audit",
+        sa.Column(
+            "number", sa.BigInteger(), autoincrement=False, nullable=False, comment="without a gap"
+        ),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "actor", sa.Text(), nullable=False, comment="a pseudonym, operator, or token:NAME"
+        ),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("subject_kind", sa.Text(), nullable=True),
+        sa.Column(
+            "subject",
+            sa.Text(),
+            nullable=True,
+            comment="a pseudonym of a person or recipient; else a name",
+        ),
+        sa.Column("detail", sa.JSON(), nullable=False, comment="no addresses"),
+        sa.Column("previous_hash", sa.String(length=64), nullable=False),
+        sa.Column("row_hash", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_audit")),
+        sa.UniqueConstraint("previous_hash", name=op.f("uq_audit_previous_hash")),
+    )
+    op.create_index("ix_audit_actor", "audit", ["actor", "number"], unique=False)
+    op.create_index("ix_audit_subject", "audit", ["subject", "number"], unique=False)
 
 
 def _make_consent_changes() -> None:
@@ -143,6 +186,22 @@ def _make_hits() -> None:
     )
 
 
+def _make_people() -> None:
+    op.create_table(
+        "people",
+        sa.Column("key", sa.Text(), nullable=False, comment="Address.key"),
+        sa.Column("address", sa.Text(), nullable=False, comment="as an admin wrote it"),
+        sa.Column("role", sa.String(length=7), nullable=False),
+        sa.Column("password_hash", sa.Text(), nullable=True),
+        sa.Column(
+            "send_as", sa.JSON(), nullable=False, comment="patterns of addresses, besides his own"
+        ),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_people")),
+    )
+
+
 def _make_policy_changes() -> None:
     op.create_table(
         "policy_changes",
@@ -196,6 +255,12 @@ def _make_sessions() -> None:
         "sessions",
         sa.Column("secret_hash", sa.String(length=64), nullable=False),
         sa.Column("person", sa.Text(), nullable=False),
+        sa.Column(
+            "person_key",
+            sa.Text(),
+            nullable=True,
+            comment="Address.key of his account; null: the operator",
+        ),
         sa.Column("role", sa.String(length=7), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("secret_hash", name=op.f("pk_sessions")),
@@ -207,6 +272,12 @@ def _make_sign_in_links() -> None:
         "sign_in_links",
         sa.Column("secret_hash", sa.String(length=64), nullable=False),
         sa.Column("person", sa.Text(), nullable=False),
+        sa.Column(
+            "person_key",
+            sa.Text(),
+            nullable=True,
+            comment="Address.key of his account; null: the operator",
+        ),
         sa.Column("role", sa.String(length=7), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("secret_hash", name=op.f("pk_sign_in_links")),

@@ -9,6 +9,8 @@ down_revision = None
 
 def upgrade() -> None:
     _make_captured_copies()
+    _make_known_consents()
+    _make_known_policy()
     _make_owed_facts()
     _make_spooled_sends()
     _make_spooled_copies()
@@ -32,6 +34,35 @@ def _make_captured_copies() -> None:
     )
     op.create_index("ix_captured_copies_send", "captured_copies", ["send_id"], unique=False)
     op.create_index("ix_captured_copies_time", "captured_copies", ["captured_at"], unique=False)
+
+
+def _make_known_consents() -> None:
+    op.create_table(
+        "known_consents",
+        sa.Column("subject", sa.Text(), nullable=False, comment="Subject.key"),
+        sa.Column("denial_key", sa.Text(), nullable=False, comment="Subject.denial_key"),
+        sa.Column("state", sa.String(length=7), nullable=False, comment="granted or denied"),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_known_consents")),
+    )
+    op.create_index("ix_known_consents_denial", "known_consents", ["denial_key"], unique=False)
+
+
+def _make_known_policy() -> None:
+    op.create_table(
+        "known_policy",
+        sa.Column(
+            "one", sa.Integer(), autoincrement=False, nullable=False, comment="there is one row"
+        ),
+        sa.Column(
+            "number", sa.BigInteger(), nullable=False, comment="of the policy change that holds"
+        ),
+        sa.Column(
+            "consents_number", sa.BigInteger(), nullable=False, comment="of the last consent known"
+        ),
+        sa.Column("tracking", sa.Boolean(), nullable=False),
+        sa.Column("rules", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("one", name=op.f("pk_known_policy")),
+    )
 
 
 def _make_owed_facts() -> None:

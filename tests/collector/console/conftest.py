@@ -23,7 +23,8 @@ from ledger.fact import pack_verdict
 from ledger.ident import new_ident
 from ledger.migrate import Stores, open_stores
 from ledger.mode import TrackingMode
-from ledger.people import Person, Role
+from ledger.people import Role
+from ledger.sessions import Person
 from ledger.schema import copies, copy_recipients, sends
 from ledger.spooled import CapturedCopy, capture_copies
 
