@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from relay.accept import connection as accept
 from relay.accept import door as door_module
-from relay.accept import session as accept
 from relay.accept.content import READ_LIMIT_BYTES
 from relay.accept.door import Door
 from relay.accept.session import Session, Terms
