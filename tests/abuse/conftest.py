@@ -146,8 +146,10 @@ class Sink:
     lines: list[bytes] = field(default_factory=list)
     recipients: list[bytes] = field(default_factory=list)
     """Of every message that was taken."""
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
         asked: list[bytes] = []
         writer.write(self.says.get(b"CONNECT", b"220 sink\r\n"))
         try:
@@ -167,7 +169,7 @@ class Sink:
                 if verb == b"RCPT" and said.startswith(b"2"):
                     asked.append(line.partition(b"<")[2].rpartition(b">")[0])
                 if verb == b"DATA" and said.startswith(b"354"):
-                    self.contents.append(await reader.readuntil(b"\r\n.\r\n"))
+                    self.contents.append(await _content(reader))
                     said = self.says.get(b".", b"250 2.0.0 taken\r\n")
                     self.recipients += asked if said.startswith(b"2") else []
                     writer.write(said)
@@ -180,6 +182,18 @@ class Sink:
     def upstream(self) -> dict[str, object]:
         """The [[upstream]] that leads here."""
         return {"name": "sink", "host": "127.0.0.1", "port": self.port, "tls": "none"}
+
+
+async def _content(reader: asyncio.StreamReader) -> bytes:
+    first = await reader.readuntil(b"\r\n")
+    return first if first == b".\r\n" else first + await _up_to_the_dot(reader)
+
+
+async def _up_to_the_dot(reader: asyncio.StreamReader) -> bytes:
+    lines = [b""]
+    while lines[-1] != b".\r\n":
+        lines.append(await reader.readuntil(b"\r\n"))
+    return b"".join(lines)
 
 
 OpenSink = Callable[..., AbstractAsyncContextManager[Sink]]
@@ -198,6 +212,9 @@ def open_sink() -> OpenSink:
             yield sink
         finally:
             server.close()
+            for writer in sink.writers:
+                writer.transport.abort()
+            await asyncio.sleep(0.01)  # so that its sessions end before the loop does
             await server.wait_closed()
 
     return serving
