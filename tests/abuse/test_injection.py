@@ -9,23 +9,22 @@ import email.policy
 import os
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from ledger.address import Address
 from ledger.mode import TrackingMode
-from relay.conclude import Attempt, Drawn, Terms, conclude_attempt
 from relay.deliver.wire import MAX_LINE_BYTES, Wire, WireError
+from relay.dsn import Reporter, Undelivered, Unserved, write_bounce
 from relay.intake import prepare_send
 from relay.mail import Submission
-from relay.notice import Names
 from relay.policy import Policy
-from relay.promise import Claim, Stored
-from relay.reply import Failed, Reply
-from relay.retry import RetryTimes
+from relay.promise import Stored
+from relay.reply import Reply
 
 TALKS = int(os.environ.get("TALKS", "2000"))
 SEED = int(os.environ.get("SEED", "1"))
@@ -182,32 +181,24 @@ async def look_at_report(submission: Submission, dice: random.Random) -> None:
     """What a hostile upstream says is in the report, as text of the one field where it belongs."""
     stored = prepare_send(submission, POLICY, 3)
     assert isinstance(stored, Stored)
-    copy = stored.copies[0]
-    if submission.envelope.sender is None:
+    sender = submission.envelope.sender
+    if sender is None:
         return
     reply = await heard(poisoned(dice, b"550 5.1.1 " + poisoned(dice, b"no such user")))
-    claim = Claim(
-        copy, "lease", submission.envelope.sender, stored.template, 0, NOW,
-        stored.fact.message_id, stored.fact.subject, None,
-        smtputf8=False, body_8bit=False, delay_noticed=False,
-    )  # fmt: skip
-    names = Names("01ARZ3NDEKTSV4RRFFQ69G5FAV", "01ARZ3NDEKTSV4RRFFQ69G5FAV", 7, 3)
-    settlement = conclude_attempt(
-        claim,
-        Attempt(NOW, (Failed(reply),) * len(copy.recipients), "up", "mx.example.test"),
-        Terms("relay.test", RetryTimes()),
-        Drawn(0.5, names, names),
+    refused = submission.envelope.recipients
+    raw = write_bounce(
+        Undelivered(sender, NOW, stored.template.original, stored.fact.message_id),
+        [Unserved(one, reply, "mx.example.test") for one in refused],
+        Reporter("relay.test", "01ARZ3NDEKTSV4RRFFQ69G5FAV", NOW),
     )
-    (notice,) = settlement.notices
-    raw = notice.submission.raw
     assert raw.count(b"\r\n") == raw.count(b"\n") == raw.count(b"\r")
     assert (
         re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", raw.partition(b"rfc822-headers")[0]) is None
     )
-    look_at_parts(raw, [one.address for one in copy.recipients])
+    look_at_parts(raw, refused)
 
 
-def look_at_parts(raw: bytes, refused: list[Any]) -> None:
+def look_at_parts(raw: bytes, refused: Sequence[Address]) -> None:
     message = email.message_from_bytes(raw, policy=email.policy.default)
     assert {name.lower() for name in message} <= {
         "from", "to", "subject", "date", "message-id", "in-reply-to", "references",
