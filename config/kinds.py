@@ -176,8 +176,13 @@ def _sqlite_url(value: str) -> str:
     return value
 
 
+def is_pattern(text: str) -> bool:
+    """Tell whether a text can be a pattern of addresses."""
+    return _PATTERN.fullmatch(text) is not None
+
+
 def _pattern(value: str) -> str:
-    if _PATTERN.fullmatch(value) is None:
+    if not is_pattern(value):
         refuse("is no pattern of addresses", 'write "*@example.com", "example.com" or an address')
     return value
 

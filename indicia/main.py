@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from indicia.commands.audit import audit
 from indicia.commands.check import check
 from indicia.commands.explain import explain, preview
 from indicia.commands.init import init
@@ -17,6 +18,9 @@ from indicia.commands.log import log
 from indicia.commands.sandbox import sandbox
 from indicia.commands.serve import collector, console, relay, serve
 from indicia.commands.show import show
+from indicia.commands.signin import signin
+from indicia.commands.token import token
+from indicia.commands.user import user
 from indicia.failure import NOT_HELD, USAGE, Failure
 
 app = typer.Typer(
@@ -28,8 +32,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (serve, relay, collector, console, init, check, explain, preview, log, show):
+for command in (serve, relay, collector, console, init, check, explain, preview, log, show, signin):
     app.command()(command)
+app.add_typer(user, name="user")
+app.add_typer(token, name="token")
+app.add_typer(audit, name="audit")
 app.add_typer(sandbox, name="sandbox")
 
 

@@ -22,18 +22,14 @@ from collector.console.access import make_sign_in_link
 from collector.console.app import run_console
 from config.kinds import Endpoint
 from config.settings import Settings
+from indicia.acting import OPERATOR, operator
 from indicia.calling import command_line
 from indicia.failure import Failure
 from indicia.printing import print_line
 from indicia.storage import opened_stores
 from ledger.keys import KeyRing, load_keys
 from ledger.migrate import Stores
-from ledger.people import Role
-from ledger.sessions import Person
 from relay.app import run_relay
-
-OPERATOR = Person("operator", Role.ADMIN)
-"""Who signs in by the link that the start prints: whoever reads this process's output."""
 
 
 class Program(StrEnum):
@@ -66,7 +62,9 @@ async def _run(settings: Settings, keys: KeyRing, programs: Sequence[Program]) -
         for program in programs:
             lines += await _start(program, settings, stores, (keys, running))
         if Program.CONSOLE in programs:
-            link = await make_sign_in_link(stores.ledger, settings.console.public_url, OPERATOR)
+            link = await make_sign_in_link(
+                stores.ledger, settings.console.public_url, OPERATOR, operator(settings)
+            )
             lines.append(f"sign in    {link} (once, within 12 hours)")
         if settings.captures and Program.RELAY in programs:
             lines.append(f"try        {command_line()} sandbox send")

@@ -6,7 +6,6 @@ Who loses his password or his account loses his sessions in the same one.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
@@ -16,15 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.address import AddressError, parse_address
 from ledger.audit import Author, SubjectKind, record_audit
 from ledger.engine import Store
+from ledger.role import Role
 from ledger.schema import people, sessions, sign_in_links
-
-
-class Role(StrEnum):
-    """What a person may see and do."""
-
-    ADMIN = "admin"
-    AUDITOR = "auditor"
-    USER = "user"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from datetime import datetime
 from sqlalchemy import Table, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.audit import Author, author_of, record_audit
+from ledger.audit import Author, SubjectKind, author_of, record_audit
 from ledger.engine import Store
-from ledger.people import Account, Role
+from ledger.people import Account
+from ledger.role import Role
 from ledger.schema import people, sessions, sign_in_links
 
 
@@ -43,9 +44,11 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-async def keep_sign_in_link(ledger: Store, link: Pass, person: Person) -> None:
+async def keep_sign_in_link(ledger: Store, link: Pass, person: Person, author: Author) -> None:
     """Record a link by which a person may sign in once."""
+    entry = author.entry("person.link_made", SubjectKind.PERSON, person.key)
     async with ledger.write() as connection:
+        await record_audit(connection, entry)
         await connection.execute(
             insert(sign_in_links).values(
                 secret_hash=link.secret_hash,

@@ -16,6 +16,7 @@ from yarl import URL
 from collector.console.desk import DESK, Desk
 from collector.console.guard import PROBES, STATIC_PATH, Handler
 from collector.console.page import FORM_TOKEN, PERSON, render_page
+from ledger.audit import Author
 from ledger.engine import Store
 from ledger.sessions import (
     Pass,
@@ -40,14 +41,14 @@ _NEXT_LIFE_S = 600
 _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
 
-async def make_sign_in_link(ledger: Store, public_url: str, person: Person) -> str:
+async def make_sign_in_link(ledger: Store, public_url: str, person: Person, author: Author) -> str:
     """Return a URL by which a person may sign in once, within LINK_LIFE.
 
     Only the hash of its secret is kept.
     """
     secret = secrets.token_urlsafe(_SECRET_BYTES)
-    link = Pass(hash_secret(secret), datetime.now(UTC) + LINK_LIFE)
-    await keep_sign_in_link(ledger, link, person)
+    link = Pass(hash_secret(secret), author.at + LINK_LIFE)
+    await keep_sign_in_link(ledger, link, person, author)
     return str(URL(public_url) / "login" % {"code": secret})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.keys import KeyFileError, KeyRing, add_key, load_keys
+from ledger.keys import KeyFileError, KeyRing, add_key, load_audit_key, load_keys
 
 
 def test_the_first_start_makes_a_key_that_only_we_may_read(tmp_path: Path) -> None:
@@ -107,3 +107,19 @@ def test_when_all_numbers_are_used_no_key_is_added(tmp_path: Path) -> None:
     (tmp_path / "token-255.key").chmod(0o600)
     with pytest.raises(KeyFileError, match="256"):
         add_key(tmp_path)
+
+
+def test_the_audit_key_is_made_once_for_us_alone_and_is_no_signing_key(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "keys"
+    keys = {load_audit_key(folder) for _ in range(3)}
+    assert [len(key) for key in keys] == [32]
+    assert (folder / "audit.key").stat().st_mode & 0o777 == 0o600
+    assert keys.isdisjoint({load_keys(folder).current.secret})
+    assert set(load_keys(folder).keys) == {0}
+
+
+def test_an_audit_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    load_audit_key(tmp_path)
+    (tmp_path / "audit.key").chmod(0o644)
+    with pytest.raises(KeyFileError, match="chmod 600"):
+        load_audit_key(tmp_path)

@@ -17,15 +17,17 @@ from yarl import URL
 from collector.console.access import make_sign_in_link
 from collector.console.app import run_console
 from config.settings import Settings
+from ledger.audit import OPERATOR, Author
 from ledger.event import Agent, Attribution, Event, EventType
 from ledger.events import RecordedEvent, insert_events
 from ledger.fact import pack_verdict
 from ledger.ident import new_ident
+from ledger.keys import load_audit_key
 from ledger.migrate import Stores, open_stores
 from ledger.mode import TrackingMode
-from ledger.people import Role
-from ledger.sessions import Person
+from ledger.role import Role
 from ledger.schema import copies, copy_recipients, sends
+from ledger.sessions import Person
 from ledger.spooled import CapturedCopy, capture_copies
 
 ADMIN = Person("admin@example.com", Role.ADMIN)
@@ -88,7 +90,9 @@ class Console:
         return Client(self.base, http)
 
     async def link_code(self, person: Person = ADMIN) -> str:
-        link = await make_sign_in_link(self.stores.ledger, self.base, person)
+        key = load_audit_key(self.settings.keys_dir)
+        author = Author(OPERATOR, datetime.now(UTC), key)
+        link = await make_sign_in_link(self.stores.ledger, self.base, person, author)
         return link.partition("code=")[2]
 
     async def signed_in(self, person: Person = ADMIN) -> Client:
