@@ -24,6 +24,10 @@ from relay.reply import Reply
 # RFC 5321 4.1.3 says domain or literal; mail programs say whatever their machine is called.
 _HELO_NAME = re.compile(r"[!-~]{1,255}")
 
+_MAX_EXCESS = 1000
+"""So many recipients may be too many before they count as junk: a program that has them all in one
+group gets those through that were taken.  Postfix's smtpd_recipient_overshoot_limit."""
+
 _EXTENSIONS = ("8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES")
 
 
@@ -48,6 +52,8 @@ class _Transaction:
     mail: MailFrom
     recipients: dict[str, Address] = field(default_factory=dict)
     """By `Address.key`: the first spelling counts."""
+    excess: int = 0
+    """Recipients that were too many."""
 
 
 class Session(Connection):
@@ -138,6 +144,9 @@ class Session(Connection):
             return recipient
         recipients, key = transaction.recipients, recipient.key
         if key not in recipients and len(recipients) >= self._terms.max_recipients:
+            transaction.excess += 1
+            if transaction.excess <= _MAX_EXCESS:
+                self._junk = 0
             return phrases.TOO_MANY_RECIPIENTS
         recipients.setdefault(key, recipient)
         self._junk = 0
