@@ -34,6 +34,7 @@ from relay.deliver.connect import system_contexts
 from relay.deliver.hop import NextHop
 from relay.dispatch import Dispatch, DispatchSettings
 from relay.mail import Client, Copy, Envelope, Recipient, RecipientType, Submission
+from relay.policy import Policy
 from relay.promise import Stored
 from relay.retry import RetryTimes
 from relay.spool import Spool
@@ -132,7 +133,10 @@ async def dispatched(port: int, messages: int, size: int) -> None:
         await asyncio.gather(*map(spool.store, mails))
         upstream = Upstream("sink", "127.0.0.1", port, TlsMode.NONE, max_connections=CONNECTIONS)
         hop = NextHop(upstream, "bench.example", system_contexts())
-        terms = DispatchSettings(Terms("bench.example", RetryTimes()))
+        terms = DispatchSettings(
+            Terms("bench.example", RetryTimes()),
+            lambda: Policy("bench.example", "https://t.bench.example"),
+        )
         dispatch = Dispatch(spool, (hop,), KeyRing({0: KEY}, KEY), terms)
 
         async def carry() -> None:

@@ -68,7 +68,7 @@ class RecipientTold:
 
     event_id: str
     type: EventType
-    """RELAYED, DEFERRED or FAILED."""
+    """RELAYED, DEFERRED or FAILED; WITHDRAWN where he got the original after all."""
     at: datetime
     send_id: str
     copy_id: int
@@ -76,6 +76,7 @@ class RecipientTold:
     recipient_type: str
     reply: str
     upstream: str
+    reasons: tuple[str, ...] = ()
 
 
 Fact = SendAccepted | RecipientTold
@@ -102,7 +103,12 @@ def fact_object(fact: Fact) -> Json:
                 "links": [_plain(link) for link in fact.links],
             }
         case RecipientTold():
-            return {**_plain(fact), "fact": "recipient_told", "at": _instant(fact.at)}
+            return {
+                **_plain(fact),
+                "fact": "recipient_told",
+                "at": _instant(fact.at),
+                "reasons": list(fact.reasons),
+            }
         case _:
             assert_never(fact)
 
@@ -128,6 +134,7 @@ def read_fact(said: Json) -> Fact:
         case "recipient_told":
             values["at"] = datetime.fromisoformat(values["at"])
             values["type"] = EventType(values["type"])
+            values["reasons"] = tuple(values["reasons"])
             return RecipientTold(**values)
         case unknown:
             msg = f"{unknown!r} is no kind of fact"

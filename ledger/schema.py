@@ -85,7 +85,14 @@ spooled_copies = Table(
     Column("held", Boolean, nullable=False, default=False),
     Column("lease", String(26), comment="who claimed it; null: nobody"),
     Column("leased_until", Instant),
+    Column("lessee", String(26), comment="the process that claimed it"),
     Column("delay_noticed", Boolean, nullable=False, default=False),
+    Column("tried_at", Instant, comment="the last attempt"),
+    Column(
+        "waited_s", Float, nullable=False, default=0, comment="of its life, that clocks agree on"
+    ),
+    Column("upstream", Text, comment="who was tried last"),
+    Column("fate", String(6), comment="ledger.fate.Fate; null: it is to be delivered"),
     # claim: what is due, oldest first
     Index("ix_spooled_copies_due", "held", "due_at"),
     Index("ix_spooled_copies_send", "send_id"),
@@ -120,6 +127,19 @@ captured_copies = Table(
     Column("raw", LargeBinary, nullable=False, comment="unstuffed, as the recipient gets it"),
     Index("ix_captured_copies_time", "captured_at"),
     Index("ix_captured_copies_send", "send_id"),
+)
+
+queue_acts = Table(
+    "queue_acts",
+    spool,
+    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False, comment="as in the audit log"),
+    Column("action", String(8), nullable=False),
+    Column("copy_id", BigInteger, nullable=False),
+    Column("send_id", String(26), nullable=False),
+    comment="what people did to copies, until the relay has told it in its log",
+    sqlite_autoincrement=True,
 )
 
 owed_facts = Table(
@@ -175,6 +195,8 @@ sends = Table(
     Column("metadata", JSON, nullable=False),
     Index("ix_sends_time", "accepted_at"),
     Index("ix_sends_message_id", "message_id"),
+    # what somebody signed in to send
+    Index("ix_sends_account", "account"),
 )
 
 copies = Table(

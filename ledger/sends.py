@@ -200,6 +200,7 @@ def _told_event(fact: RecipientTold, head: _Head) -> RecordedEvent:
         tracking_mode=head.modes.get(fact.copy_id),
         reply=fact.reply,
         upstream=fact.upstream,
+        reasons=fact.reasons,
         tags=head.tags,
         metadata=head.metadata,
     )

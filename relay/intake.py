@@ -49,7 +49,8 @@ _log = structlog.get_logger()
 class Intake:
     """The way in, with what it stands on."""
 
-    policy: Policy
+    policy: Callable[[], Policy]
+    """Tells what is in force."""
     spool: Spool
     key_id: int
     """Of the key that signs."""
@@ -75,8 +76,8 @@ class Intake:
 
     async def _prepare(self, prepare: _Prepare, submission: Submission) -> Stored | Reply:
         if len(submission.raw) < _LONG_BYTES:
-            return prepare(submission, self.policy, self.key_id)
-        return await asyncio.to_thread(prepare, submission, self.policy, self.key_id)
+            return prepare(submission, self.policy(), self.key_id)
+        return await asyncio.to_thread(prepare, submission, self.policy(), self.key_id)
 
 
 def prepare_send(submission: Submission, policy: Policy, key_id: int) -> Stored | Reply:

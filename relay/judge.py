@@ -5,12 +5,14 @@ Whether there is anything to track in the content is found by compile_template.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import assert_never
 
 from ledger.address import Address, matches_account, matches_domain, matches_key, matches_pattern
+from ledger.consent import Consent
 from ledger.mode import TrackingMode
 from relay.addressees import named_keys
 from relay.control import MAX_NOTES, Control, is_control, read_controls
-from relay.limit import Limit, narrow
+from relay.limit import DENIED, NOT_KNOWN, SWITCHED_OFF, Limit, narrow
 from relay.mail import Entity, RecipientType, Submission
 from relay.mime.header import Header, decode_text, read_header
 from relay.policy import Policy, Rule
@@ -100,6 +102,10 @@ def _judge_recipients(
 def _limits_of_send(submission: Submission, policy: Policy) -> Iterator[Limit]:
     """Yield what the configuration says for everybody."""
     sender = submission.envelope.sender
+    if not policy.tracking:
+        yield SWITCHED_OFF
+    if not policy.known:
+        yield NOT_KNOWN
     clicks = _all_or_none(policy.clicks or policy.seats is not None)
     yield Limit(Because.CEILING, "", policy.mode, policy.opens, clicks)
     html_or_all = Clicks.of(html=True, text=policy.text_clicks)
@@ -115,8 +121,15 @@ def _limits_of_send(submission: Submission, policy: Policy) -> Iterator[Limit]:
 def _limits_of_recipient(recipient: Address, policy: Policy) -> Iterator[Limit]:
     if matches_domain(policy.internal_domains, recipient.domain):
         yield Limit(Because.INTERNAL, "tracking.internal_domains", mode=TrackingMode.OFF)
-    # A consent on record takes the place of this one for its recipient.
-    yield Limit(Because.CONSENT, "tracking.unknown_consent", mode=policy.unknown_consent)
+    match policy.consents.of(recipient):
+        case Consent.DENIED:
+            yield DENIED
+        case Consent.UNKNOWN:
+            yield Limit(Because.CONSENT, "tracking.unknown_consent", mode=policy.unknown_consent)
+        case Consent.GRANTED:
+            pass
+        case unexpected:
+            assert_never(unexpected)
 
 
 def _limits_of_controls(controls: Sequence[Control]) -> dict[Limit, None]:

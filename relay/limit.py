@@ -52,6 +52,14 @@ class Limit:
         return self.default, _RANK[self.because], self.name
 
 
+SWITCHED_OFF = Limit(Because.CEILING, "policy off", mode=TrackingMode.OFF)
+"""`indicia policy off`: for everybody, mail in the queue included."""
+NOT_KNOWN = Limit(Because.CEILING, "policy not known", mode=TrackingMode.OFF)
+"""What admins and recipients have said could never be read."""
+DENIED = Limit(Because.CONSENT, "denied", mode=TrackingMode.OFF)
+"""By the recipient, or for his whole domain."""
+
+
 def narrow(limits: Sequence[Limit]) -> tuple[Treatment, tuple[Reason, ...]]:
     """Return what all limits leave, and the deciding one of mode, opens and clicks, in this order.
 

@@ -1,10 +1,13 @@
-"""What the organisation has said about tracking, as judge and compile read it."""
+"""What is said about tracking by the organisation and by recipients."""
 
 from dataclasses import dataclass
 
 from ledger.address import Address, matches_pattern
+from ledger.consent import Consents
 from ledger.mode import TrackingMode
 from relay.mail import Signing
+
+NONE_ON_RECORD = Consents()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class TrackingHost:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The options of `[tracking]` with its rules and hosts; the defaults are those there."""
+    """The options of `[tracking]`, with rules, hosts, consents and the switch for everybody."""
 
     hostname: str
     base_url: str
@@ -56,7 +59,13 @@ class Policy:
     signings: tuple[Signing, ...] = ()
     """`dkim_signed = "resign"`: the keys that sign; of a domain the first one does."""
     rules: tuple[Rule, ...] = ()
+    """Those of the configuration and those that admins keep."""
     tracking_hosts: tuple[TrackingHost, ...] = ()
+    consents: Consents = NONE_ON_RECORD
+    tracking: bool = True
+    """False: an admin has switched it off for everybody."""
+    known: bool = True
+    """False: what admins and recipients have said could never be read."""
 
     @property
     def own_bases(self) -> tuple[str, ...]:

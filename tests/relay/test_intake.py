@@ -61,7 +61,7 @@ async def spool(store: Store) -> AsyncIterator[Spool]:
 
 
 async def test_a_mail_is_stored_as_a_copy_for_each_recipient(spool: Spool, store: Store) -> None:
-    reply = await Intake(POLICY, spool, 7).take_in(submission())
+    reply = await Intake(lambda: POLICY, spool, 7).take_in(submission())
     assert reply == Reply(250, "2.0.0", "OK 01J00000000000000000000001")
     claims = await spool.claim(10, NOW, 60)
     assert {
@@ -83,7 +83,7 @@ async def test_a_mail_is_stored_as_a_copy_for_each_recipient(spool: Spool, store
 
 async def test_an_accepted_mail_is_one_line_of_the_log(spool: Spool) -> None:
     with capture_logs() as logs:
-        await Intake(POLICY, spool, 7).take_in(submission())
+        await Intake(lambda: POLICY, spool, 7).take_in(submission())
     (line,) = [line for line in logs if line["event"] == "submission.accepted"]
     assert line["recipients"] == line["copies"] == 3
     assert (line["sender"], line["bytes"]) == ("alice@example.com", len(RAW))
@@ -91,14 +91,14 @@ async def test_an_accepted_mail_is_one_line_of_the_log(spool: Spool) -> None:
 
 async def test_a_mail_in_a_loop_is_refused_and_not_stored(spool: Spool) -> None:
     looping = b"Received: from x by y; Tue, 24 Nov 2026 08:00:00 +0000\r\n" * 60 + RAW
-    reply = await Intake(POLICY, spool, 7).take_in(submission(looping))
+    reply = await Intake(lambda: POLICY, spool, 7).take_in(submission(looping))
     assert (reply.code, reply.enhanced) == (554, "5.4.6")
     assert await spool.claim(10, NOW, 60) == ()
 
 
 @pytest.mark.parametrize("raw", [b"", b"\r\n", b"x\r\n", b"\r\nbody\r\n", b"\xff: \x80\r\n\r\n"])
 async def test_whatever_was_sent_is_taken(raw: bytes, spool: Spool) -> None:
-    reply = await Intake(POLICY, spool, 7).take_in(submission(raw))
+    reply = await Intake(lambda: POLICY, spool, 7).take_in(submission(raw))
     assert reply.code == 250
     (claim,) = await spool.claim(10, NOW, 60)
     assert len(claim.copy.recipients) == 3
@@ -106,7 +106,7 @@ async def test_whatever_was_sent_is_taken(raw: bytes, spool: Spool) -> None:
 
 async def test_a_long_mail_is_compiled_in_a_thread(spool: Spool) -> None:
     long_mail = RAW + b"<!-- " + b"x" * 300_000 + b" -->\r\n"
-    assert (await Intake(POLICY, spool, 7).take_in(submission(long_mail))).code == 250
+    assert (await Intake(lambda: POLICY, spool, 7).take_in(submission(long_mail))).code == 250
 
 
 class Failing(Spool):
@@ -126,7 +126,7 @@ class Failing(Spool):
 
 async def test_a_taken_id_is_drawn_again(store: Store) -> None:
     spool = Failing(store, [CopyIdTaken("taken")])
-    reply = await Intake(POLICY, spool, 7).take_in(submission())
+    reply = await Intake(lambda: POLICY, spool, 7).take_in(submission())
     first, second = spool.asked
     assert reply.text == f"OK {second.submission.send_id}"
     assert first.submission.send_id != second.submission.send_id
@@ -140,7 +140,7 @@ async def test_a_taken_id_is_drawn_again(store: Store) -> None:
 )
 async def test_what_could_not_be_stored_is_put_off(store: Store, errors: list[Exception]) -> None:
     spool = Failing(store, list(errors))
-    reply = await Intake(POLICY, spool, 7).take_in(submission())
+    reply = await Intake(lambda: POLICY, spool, 7).take_in(submission())
     assert (reply.code, reply.enhanced) == (451, "4.3.0")
     assert await spool.claim(10, NOW, 60) == ()
     await spool.close()
@@ -172,7 +172,7 @@ async def test_law_whatever_a_stage_raises_the_message_goes_out_as_it_came(
 
     monkeypatch.setattr(intake_module, stage, fail)
     with capture_logs() as logs:
-        reply = await Intake(POLICY, spool, 7).take_in(submission())
+        reply = await Intake(lambda: POLICY, spool, 7).take_in(submission())
     assert reply.code == 250
     (claim,) = await spool.claim(10, NOW, 60)
     received, found, rest = claim.template.original.partition(b"From: Alice")
@@ -193,7 +193,7 @@ async def test_a_fault_within_compiling_is_counted_too(
 ) -> None:
     monkeypatch.setattr("relay.compile.list_shown", lambda _: 1 / 0)
     with capture_logs() as logs:
-        assert (await Intake(POLICY, spool, 7).take_in(submission())).code == 250
+        assert (await Intake(lambda: POLICY, spool, 7).take_in(submission())).code == 250
     assert [line["fault"] for line in logs if line["event"] == "tracking.failed"]
 
 
@@ -205,14 +205,15 @@ async def test_a_lack_of_memory_is_not_hidden(
 
     monkeypatch.setattr(intake_module, "parse_entity", fail)
     with pytest.raises(MemoryError):
-        await Intake(POLICY, spool, 7).take_in(submission())
+        await Intake(lambda: POLICY, spool, 7).take_in(submission())
 
 
 async def test_a_loop_is_refused_even_where_nothing_else_works(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake_module, "judge", lambda *_: 1 / 0)
-    reply = await Intake(POLICY, spool, 7).take_in(submission(b"Received: x\r\n" * 50 + RAW))
+    looping = b"Received: x\r\n" * 50 + RAW
+    reply = await Intake(lambda: POLICY, spool, 7).take_in(submission(looping))
     assert (reply.code, reply.enhanced) == (554, "5.4.6")
 
 
@@ -227,7 +228,7 @@ async def test_what_can_not_be_written_goes_out_as_it_came(
 
     monkeypatch.setattr(intake_module, "accepted_fact", tell)
     with capture_logs() as logs:
-        assert (await Intake(POLICY, spool, 7).take_in(submission())).code == 250
+        assert (await Intake(lambda: POLICY, spool, 7).take_in(submission())).code == 250
     (claim,) = await spool.claim(10, NOW, 60)
     assert claim.template.original.endswith(RAW[RAW.index(b"Message-ID") :])
     assert [line["fault"] for line in logs if line["event"] == "tracking.failed"]

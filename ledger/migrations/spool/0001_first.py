@@ -12,6 +12,7 @@ def upgrade() -> None:
     _make_known_consents()
     _make_known_policy()
     _make_owed_facts()
+    _make_queue_acts()
     _make_spooled_sends()
     _make_spooled_copies()
     _make_spooled_recipients()
@@ -80,6 +81,26 @@ def _make_owed_facts() -> None:
     )
 
 
+def _make_queue_acts() -> None:
+    op.create_table(
+        "queue_acts",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False, comment="as in the audit log"),
+        sa.Column("action", sa.String(length=8), nullable=False),
+        sa.Column("copy_id", sa.BigInteger(), nullable=False),
+        sa.Column("send_id", sa.String(length=26), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_queue_acts")),
+        comment="what people did to copies, until the relay has told it in its log",
+        sqlite_autoincrement=True,
+    )
+
+
 def _make_spooled_sends() -> None:
     op.create_table(
         "spooled_sends",
@@ -113,7 +134,21 @@ def _make_spooled_copies() -> None:
             "lease", sa.String(length=26), nullable=True, comment="who claimed it; null: nobody"
         ),
         sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "lessee", sa.String(length=26), nullable=True, comment="the process that claimed it"
+        ),
         sa.Column("delay_noticed", sa.Boolean(), nullable=False),
+        sa.Column("tried_at", sa.BigInteger(), nullable=True, comment="the last attempt"),
+        sa.Column(
+            "waited_s", sa.Float(), nullable=False, comment="of its life, that clocks agree on"
+        ),
+        sa.Column("upstream", sa.Text(), nullable=True, comment="who was tried last"),
+        sa.Column(
+            "fate",
+            sa.String(length=6),
+            nullable=True,
+            comment="ledger.fate.Fate; null: it is to be delivered",
+        ),
         sa.ForeignKeyConstraint(
             ["send_id"],
             ["spooled_sends.send_id"],
