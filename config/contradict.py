@@ -23,6 +23,7 @@ class Contradiction:
 def contradictions(settings: Settings) -> tuple[Contradiction, ...]:
     """Return every contradiction, in the order of the file."""
     return (
+        *_relay(settings),
         *_upstreams(settings),
         *_retry(settings),
         *_tracking(settings),
@@ -30,6 +31,29 @@ def contradictions(settings: Settings) -> tuple[Contradiction, ...]:
         *_stores(settings),
         *_retention(settings),
     )
+
+
+def _relay(settings: Settings) -> Iterator[Contradiction]:
+    tls, mode = settings.relay.tls, settings.relay.auth.mode
+    certificate: KeyPath = ("relay", "tls", "certificate")
+    private_key: KeyPath = ("relay", "tls", "private_key")
+    if tls.certificate is not None and tls.private_key is None:
+        mend = "write private_key, or remove it"
+        yield Contradiction(certificate, private_key, "has no private_key", mend)
+    if tls.private_key is not None and tls.certificate is None:
+        mend = "write certificate, or remove it"
+        yield Contradiction(private_key, certificate, "has no certificate", mend)
+    mend = "write certificate and private_key in [relay.tls]"
+    if tls.mode == "implicit" and tls.certificate is None:
+        path: KeyPath = ("relay", "tls", "mode")
+        yield Contradiction(path, certificate, "needs a certificate", mend)
+    auth: KeyPath = ("relay", "auth", "mode")
+    if mode != "none" and tls.certificate is None:
+        why = "would take passwords without TLS"
+        yield Contradiction(auth, certificate, why, mend)
+    if mode == "upstream" and not settings.upstream:
+        why = "has no upstream to ask"
+        yield Contradiction(auth, ("upstream",), why, 'write an [[upstream]], or "users"')
 
 
 def _upstreams(settings: Settings) -> Iterator[Contradiction]:

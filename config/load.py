@@ -137,6 +137,11 @@ def _resolve_paths(whole: dict[str, object], folder: Path) -> None:
     server = whole.setdefault("server", {})
     if isinstance(server, dict):
         _resolve(server, "state_dir", folder, "var")
+    relay = whole.get("relay")
+    for tls in _tables([relay.get("tls")] if isinstance(relay, dict) else None):
+        for key in ("certificate", "private_key"):
+            if tls.get(key):
+                _resolve(tls, key, folder)
     for upstream in _tables(whole.get("upstream")):
         if upstream.get("password_file"):
             _resolve(upstream, "password_file", folder)

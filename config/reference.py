@@ -25,6 +25,8 @@ _DERIVED = {
 _SAMPLES: Mapping[tuple[str, ...], object] = {
     ("upstream", "host"): "smtp.example.net",
     ("upstream", "username"): "relay@example.com",
+    ("relay", "tls", "certificate"): "fullchain.pem",
+    ("relay", "tls", "private_key"): "privkey.pem",
     ("upstream", "password_file"): "upstream.password",
     ("tracking", "unknown_consent"): "anonymous",
     ("dkim", "domain"): "example.com",

@@ -76,11 +76,30 @@ class Database(Section):
     Without it: `spool.db` in `server.state_dir`."""
 
 
+class RelayTls(Section):
+    """Certificate and key of the relay itself; a password is taken under TLS only."""
+
+    certificate: OptionalFile = None
+    """PEM file of the certificate with its whole chain, such as certbot's `fullchain.pem`; relative
+    to this file. A renewed one is in force within seconds, without a restart."""
+    private_key: OptionalFile = None
+    """PEM file of its key, without a passphrase, such as certbot's `privkey.pem`; relative to this
+    file. Keep it readable for the relay's user alone."""
+    mode: Literal["starttls", "implicit"] = "starttls"
+    """`starttls`: in the clear until the client asks for TLS, as on ports 587 and 25; `implicit`:
+    TLS from the first byte, as on port 465. It holds for every address of `relay.listen`."""
+
+
 class RelayAuth(Section):
     """Who may sign in to submit mail."""
 
-    mode: Annotated[Literal["none", "users", "upstream"], later("users", "upstream")] = "none"
-    """`none`: nobody signs in, and only `relay.trusted_networks` may submit."""
+    mode: Literal["none", "users", "upstream"] = "none"
+    """`none`: nobody signs in, and only `relay.trusted_networks` may submit. `users`: the people of
+    `indicia user add`. `upstream`: whoever the first upstream that serves him signs in; his
+    password goes there with his mail. Needs `relay.tls`."""
+    max_recipients_per_hour: Count = 10_000
+    """For each account, so that a stolen password does little harm; more are put off with 450.
+    0: no limit. Microsoft 365 allows 10,000 a day, Gmail 2,000."""
 
 
 class Relay(Section):
@@ -91,6 +110,9 @@ class Relay(Section):
     trusted_networks: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
     """Who may submit without signing in, as any sender. Add the networks of your own machines only:
     whoever is in here can send mail through you."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Proxies that begin each connection with a PROXY header (HAProxy's `send-proxy` or
+    `send-proxy-v2`). Whom it names is the client, for `trusted_networks` too."""
     max_message_bytes: Positive = 26_214_400
     """Larger mail is refused with 552. Set it to what the upstream takes."""
     max_recipients: Positive = 1000
@@ -98,8 +120,7 @@ class Relay(Section):
     bare_lf: Literal["normalize", "refuse"] = "normalize"
     """A line that ends in LF alone is brought to CRLF once, or the mail is refused with 550.
     `refuse` where every client is known to be right."""
-    tls: Annotated[Table, later()] = {}
-    """Certificate and key of the relay itself."""
+    tls: RelayTls = RelayTls()
     auth: RelayAuth = RelayAuth()
 
 

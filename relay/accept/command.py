@@ -22,6 +22,9 @@ _PATH = re.compile(
 _PARAMETER = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9-]*)(?:=(?P<value>[!-<>-~\u0080-\U0010ffff]+))?"
 )
+# RFC 4954 5 has xtext (RFC 3461 4) or <>. Nobody's word on the submitter is trusted here, and so it
+# is the same as <>.
+_SUBMITTER = re.compile(r"<>|(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")
 _SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 3
 
 _MALFORMED_SENDER = Reply(501, "5.1.7", "Write MAIL FROM:<name@example.com>")
@@ -44,14 +47,19 @@ class MailFrom:
     body_8bit: bool = False
 
 
-def parse_mail_from(argument: str) -> MailFrom | Reply:
-    """Return what the argument of MAIL asks for, or the reply that refuses it."""
+def parse_mail_from(argument: str, *, auth: bool = False) -> MailFrom | Reply:
+    """Return what the argument of MAIL asks for, or the reply that refuses it.
+
+    `auth`: who offers AUTH takes the parameter of that name too (RFC 4954 3).
+    """
     match = _PATH.fullmatch(argument)
     if match is None or match["verb"].upper() != "FROM":
         return _MALFORMED_SENDER
     parameters = _parse_parameters(match["parameters"])
     if isinstance(parameters, Reply):
         return parameters
+    if auth and not _SUBMITTER.fullmatch(parameters.pop("AUTH", "<>")):
+        return _BAD_PARAMETER
     mail = _read_parameters(parameters)
     if isinstance(mail, Reply) or not match["mailbox"]:
         return mail

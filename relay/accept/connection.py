@@ -1,4 +1,4 @@
-"""One connection: lines in, replies out, deadlines, its end.
+"""One connection: lines in, replies out, TLS, deadlines, its end.
 
 aiosmtpd gives the protocol.  Its own command loop answers without enhanced codes, reads DATA line
 by line and parses addresses by the grammar of header fields.
@@ -7,10 +7,11 @@ by line and parses addresses by the grammar of header fields.
 import asyncio
 import re
 import secrets
+import ssl
 from abc import abstractmethod
 from asyncio import StreamReaderProtocol
 from collections.abc import Awaitable, Callable, Mapping
-from ipaddress import IPv4Address, IPv6Address
+from dataclasses import dataclass
 from time import time_ns
 
 import structlog
@@ -20,7 +21,8 @@ from ledger.ident import RANDOM_BITS, new_ident
 from relay.accept import phrases
 from relay.accept.content import READ_LIMIT_BYTES
 from relay.accept.door import Door
-from relay.accept.login import peer_address
+from relay.accept.login import IPAddress, peer_address
+from relay.accept.sasl import MAX_LINE_BYTES
 from relay.reply import Reply
 
 _MAX_COMMAND_BYTES = 2_048
@@ -32,7 +34,7 @@ _MAX_ERRORS = 20
 _MAX_JUNK = 100
 """Commands in a row that bring no mail forward: Postfix's smtpd_junk_command_limit."""
 
-_IDLE_S = 300.0
+IDLE_S = 300.0
 """RFC 5321 4.5.3.2.7: at least 5 minutes for the next command."""
 
 _ERROR_CODES = frozenset({500, 501, 502, 503, 504, 555})
@@ -48,20 +50,35 @@ Command = Callable[[str], Awaitable[Answer]]
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How connections are secured."""
+
+    context: Callable[[], ssl.SSLContext]
+    """With the certificate of today."""
+    implicit: bool = False
+    """From the first byte (RFC 8314 3.3); else after STARTTLS."""
+
+
 class Connection(SMTP):
     """One connection, whose commands another class has."""
 
     line_length_limit = READ_LIMIT_BYTES
 
-    def __init__(self, hostname: str, door: Door, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, hostname: str, door: Door, tls: Tls | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
         """Prepare a connection that begins when it is made."""
-        super().__init__(None, hostname=hostname, enable_SMTPUTF8=True, timeout=_IDLE_S, loop=loop)
+        super().__init__(None, hostname=hostname, enable_SMTPUTF8=True, timeout=IDLE_S, loop=loop)
         self._door = door
+        self._tls = tls
         self._junk = 0
         self._errors = 0
         self._waiting = False
         self._stopping = False
-        self.peer: IPv4Address | IPv6Address | None = None
+        self.peer: IPAddress | None = None
+        self._spoken_for = False
+        self.secured = False
         self.ended = asyncio.Event()
 
     @property
@@ -79,10 +96,17 @@ class Connection(SMTP):
     def _in_transaction(self) -> bool:
         """Whether a client that is sent away loses something."""
 
+    def speak_for(self, peer: IPAddress | None) -> None:
+        """Take the word of a proxy for who the client is, before the connection is made."""
+        self.peer, self._spoken_for = peer, True
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Learn who it is, before the greeting."""
-        self.peer = peer_address(transport.get_extra_info("peername"))
+        if not self._spoken_for:
+            self.peer = peer_address(transport.get_extra_info("peername"))
         super().connection_made(transport)
+        if self._secures_first:
+            self._pause()  # what comes is TLS's
 
     def eof_received(self) -> bool | None:
         """Answer what came before the end; aiosmtpd would cancel the session."""
@@ -108,34 +132,71 @@ class Connection(SMTP):
 
     async def _handle_client(self) -> None:
         try:
-            if self._door.enter(self):
+            if not self._door.enter(self):
+                if not self._secures_first:
+                    await self._say(phrases.TOO_MANY_CONNECTIONS)
+            elif not self._secures_first or await self._secure():
                 await self._converse()
-            else:
-                await self._say(phrases.TOO_MANY_CONNECTIONS)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client has gone
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # the client has gone; an error of its TLS is an OSError too
         finally:
             self._door.leave(self)
+            if self._timeout_handle is not None:
+                self._timeout_handle.cancel()
             self._writer.close()
             self.ended.set()
+
+    def _pause(self) -> None:
+        self.transport.pause_reading()  # type: ignore[union-attr] # it is a socket's
+
+    @property
+    def _secures_first(self) -> bool:
+        return self._tls is not None and self._tls.implicit
+
+    async def _secure(self) -> bool:
+        """Go on under TLS; False where that failed."""
+        assert self._tls is not None  # what is not configured is not offered
+        context = self._tls.context()
+        # What came before TLS was said by anybody (RFC 3207 6): what is here is dropped, and what
+        # is still on its way is no handshake.
+        self._pause()
+        self._reader._buffer.clear()  # type: ignore[attr-defined] # noqa: SLF001 - no other way
+        try:
+            await self._writer.start_tls(context)
+        except (OSError, AttributeError) as error:  # without transport where it was lost meanwhile
+            _log.info("tls.failed", client=str(self.peer), reason=str(error))
+            return False
+        self.transport = self._reader._transport = self._writer.transport  # type: ignore[attr-defined] # noqa: SLF001 - it pauses what is too fast
+        self.secured = True
+        return True
 
     async def _converse(self) -> None:
         await self._say(f"220 {self.hostname} ESMTP\r\n".encode())
         while True:
-            line = await self._read_line()
-            answer = phrases.LINE_TOO_LONG if line is None else await self._answer(line)
+            line = await self._read_line(MAX_LINE_BYTES)
+            fits = line is not None and (len(line) <= _MAX_COMMAND_BYTES or _is_auth(line))
+            answer = await self._answer(line) if line and fits else phrases.LINE_TOO_LONG
             if isinstance(answer, Reply):
                 answer = self._count(answer)
             self._reset_timeout()
             await self._say(answer)
             if answer in phrases.LAST_WORDS:
                 return
+            if answer is phrases.READY_FOR_TLS and not await self._secure():
+                return
             if self._stopping and not self._in_transaction:
                 await self._say(phrases.CLOSING)
                 return
 
-    async def _read_line(self) -> bytes | None:
-        """Return a command line, None where it is too long."""
+    async def _ask(self, challenge: str) -> bytes | None:
+        """Return the line that answers a challenge of AUTH, None where it is too long."""
+        self._reset_timeout()
+        await self._say(f"334 {challenge}\r\n".encode())
+        line = await self._read_line(MAX_LINE_BYTES)
+        return None if line is None else line.rstrip(b"\r\n")
+
+    async def _read_line(self, max_bytes: int) -> bytes | None:
+        """Return a line, None where it is too long."""
         fits = True
         self._waiting = True
         try:
@@ -146,7 +207,7 @@ class Connection(SMTP):
                     await self._reader.readexactly(error.consumed)
                     fits = False
                 else:
-                    return line if fits and len(line) <= _MAX_COMMAND_BYTES else None
+                    return line if fits and len(line) <= max_bytes else None
         finally:
             self._waiting = False
 
@@ -162,7 +223,7 @@ class Connection(SMTP):
             return phrases.REFUSED_VERBS.get(verb, phrases.UNKNOWN)
         try:
             return await command(argument.strip(" "))
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
             raise
         except Exception:  # noqa: BLE001 - the accept loop: it logs and goes on
             error_id = new_random_ident()
@@ -187,6 +248,10 @@ class Connection(SMTP):
         # RFC 2920 3.1: EHLO, HELO and DATA end a group; a client that does not wait for the answer
         # speaks for somebody else (smuggling), as Postfix's forbid_unauth_pipelining has it.
         return bool(self._reader._buffer)  # type: ignore[attr-defined] # noqa: SLF001 - no other way to see unread bytes
+
+
+def _is_auth(line: bytes) -> bool:
+    return line[:5].upper() == b"AUTH "
 
 
 def new_random_ident() -> str:

@@ -20,7 +20,14 @@ _FLOOR_BYTES_PER_S = 2_048
 
 _END = b"\r\n.\r\n"
 
+MAX_HEADER_BYTES = 262_144
+"""Exchange's MaxHeaderSize, and three times the header of a mail to a thousand people.
+
+Postfix cuts at 100 KB and Exim refuses over 1 MB; every field costs work with each copy.
+"""
+
 TOO_BIG = Reply(552, "5.3.4", "The message is bigger than this server takes")
+HEADER_TOO_BIG = Reply(552, "5.3.4", "The header is bigger than this server takes")
 _LONE_CR = Reply(550, "5.6.11", "A CR without LF is in the message")
 _LONE_LF = Reply(550, "5.6.11", "A LF without CR is in the message")
 _NUL = Reply(550, "5.6.0", "A NUL is in the message")
@@ -81,4 +88,12 @@ def canonical_message(data: bytes, max_bytes: int, *, refuse_lone_lf: bool) -> b
         if refuse_lone_lf:
             return _LONE_LF
         raw = raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    return raw if len(raw) <= max_bytes else TOO_BIG
+    if len(raw) > max_bytes:
+        return TOO_BIG
+    return raw if _header_fits(raw) else HEADER_TOO_BIG
+
+
+def _header_fits(raw: bytes) -> bool:
+    if len(raw) <= MAX_HEADER_BYTES or raw.startswith(b"\r\n"):
+        return True
+    return raw.find(b"\r\n\r\n", 0, MAX_HEADER_BYTES) >= 0

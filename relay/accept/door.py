@@ -7,16 +7,20 @@ from collections.abc import Coroutine
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol
 
+from relay.accept.allowance import Allowance
 from relay.reply import Reply
 
 _MAX_CONNECTIONS = 2_500
 """In all; each may make us hold 384 KB unread (twice the reader's limit and one read)."""
 
 _MAX_STRANGERS = 500
-"""From outside the trusted networks, in all: they may never keep our own people out."""
+"""From outside the trusted networks and not signed in, in all: they never keep our people out."""
 
 _MAX_CONNECTIONS_PER_STRANGER = 50
 """Postfix's smtpd_client_connection_count_limit, which spares $mynetworks too."""
+
+_MAX_CONNECTIONS_A_MINUTE = 300
+"""Of a stranger's address: an office behind it has 300 people who send each minute."""
 
 
 class Guest(Protocol):
@@ -47,7 +51,9 @@ class Door:
     def __init__(self) -> None:
         """Nobody is in."""
         self.sessions: set[Guest] = set()
-        self._strangers: Counter[IPv4Address | IPv6Address | None] = Counter()
+        self._strangers: dict[Guest, IPv4Address | IPv6Address | None] = {}
+        self._at: Counter[IPv4Address | IPv6Address | None] = Counter()
+        self._coming = Allowance(_MAX_CONNECTIONS_A_MINUTE, 60)
         self._taking_in: set[asyncio.Task[Reply]] = set()
 
     def enter(self, session: Guest) -> bool:
@@ -56,11 +62,13 @@ class Door:
             return False
         if not session.trusted:
             if (
-                self._strangers.total() >= _MAX_STRANGERS
-                or self._strangers[session.peer] >= _MAX_CONNECTIONS_PER_STRANGER
+                len(self._strangers) >= _MAX_STRANGERS
+                or self._at[session.peer] >= _MAX_CONNECTIONS_PER_STRANGER
+                or not self._coming.take(session.peer)
             ):
                 return False
-            self._strangers[session.peer] += 1
+            self._strangers[session] = session.peer
+            self._at[session.peer] += 1
         self.sessions.add(session)
         return True
 
@@ -69,10 +77,16 @@ class Door:
         if session not in self.sessions:
             return
         self.sessions.remove(session)
-        if not session.trusted:
-            self._strangers[session.peer] -= 1
-            if not self._strangers[session.peer]:
-                del self._strangers[session.peer]
+        self.vouch(session)
+
+    def vouch(self, session: Guest) -> None:
+        """Count a session no longer among the strangers: it has signed in, or is over."""
+        if session not in self._strangers:
+            return
+        place = self._strangers.pop(session)
+        self._at[place] -= 1
+        if not self._at[place]:
+            del self._at[place]
 
     async def take_in(self, taking_in: Coroutine[Any, Any, Reply]) -> Reply:
         """Return the reply to a submission, which is taken in even if its client has gone."""

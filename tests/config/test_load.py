@@ -240,6 +240,32 @@ WRONG = [
         ),
     ),
     (
+        "[relay.tls]\ncertificate = '/x'",
+        "relay.tls.certificate, line 2: has no private_key; write private_key, or remove it",
+    ),
+    (
+        "[relay.tls]\nprivate_key = '/x'",
+        "relay.tls.private_key, line 2: has no certificate; write certificate, or remove it",
+    ),
+    (
+        "[relay.tls]\nmode = 'implicit'",
+        (
+            "relay.tls.mode, line 2: needs a certificate; write certificate and private_key in "
+            "[relay.tls]"
+        ),
+    ),
+    (
+        "[relay.auth]\nmode = 'users'",
+        (
+            "relay.auth.mode, line 2: would take passwords without TLS; write certificate and "
+            "private_key in [relay.tls]"
+        ),
+    ),
+    (
+        "[relay.tls]\ncertificate = '/x'\nprivate_key = '/y'\n[relay.auth]\nmode = 'upstream'",
+        ('relay.auth.mode, line 5: has no upstream to ask; write an [[upstream]], or "users"'),
+    ),
+    (
         "[server\n",
         (
             "line 1, column 8: is not TOML: expected ']' at the end of a table declaration; "
@@ -250,9 +276,6 @@ WRONG = [
 
 LATER = [
     ("[database]\nurl = 'postgresql+asyncpg://h/d'", "database.url, line 2"),
-    ("[relay.tls]\ncertificate = '/x'", "relay.tls, line 1"),
-    ("[relay.auth]\nmode = 'users'", "relay.auth.mode, line 2"),
-    ("[relay.auth]\nmode = 'upstream'", "relay.auth.mode, line 2"),
     (f"{HOST}auth = 'xoauth2'", "upstream[0].auth, line 3"),
     (f"{HOST}auth = 'certificate'", "upstream[0].auth, line 3"),
     (f"{HOST}max_messages_per_minute = 5", "upstream[0].max_messages_per_minute, line 3"),
