@@ -78,6 +78,8 @@ class _Talk:
     """Positions of the recipients that RCPT names."""
     _full: list[int] = field(default_factory=list)
     _delivered: bool = False
+    _taken: bool = False
+    """A recipient was answered 250, whatever came of MAIL."""
 
     def refuse_what_needs_smtputf8(self, content: bytes) -> None:
         """Settle those whom a server without SMTPUTF8 may not be given."""
@@ -109,8 +111,10 @@ class _Talk:
             await self._reset()
         elif self._waiting():
             await self._give(content)
-        else:
+        elif not self._taken:
             await self._give_nothing()
+        # Else MAIL was refused and somebody taken all the same: the full stop would send him an
+        # empty mail, so the connection is cut.
 
     async def _offer_at_once(self, content: bytes) -> Reply:
         # RFC 2920 3.1: MAIL, RCPT and DATA may go as one group; every reply is read for itself.
@@ -188,6 +192,7 @@ class _Talk:
             self._settle(reply)
 
     def _heard_recipient(self, position: int, reply: Reply) -> None:
+        self._taken |= reply.code < 300  # noqa: PLR2004 - RFC 5321 4.2.1
         if reply.code < 300 or position in self._outcomes:  # noqa: PLR2004 - RFC 5321 4.2.1
             return
         if reply.code in _FULL:

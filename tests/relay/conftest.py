@@ -131,6 +131,8 @@ class _Session:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     sender: str = ""
+    begun: bool = False
+    """MAIL was taken."""
     recipients: list[str] = field(default_factory=list)
     secured: bool = False
 
@@ -154,10 +156,12 @@ class _Session:
             case "AUTH":
                 await self.auth(line)
             case "MAIL":
+                said = await self.answer(verb, line, b"250 2.1.0 sender ok\r\n")
+                self.begun = said.startswith(b"2")
                 self.sender, self.recipients = _path(line), []
-                await self.answer(verb, line, b"250 2.1.0 sender ok\r\n")
             case "RCPT":
-                said = await self.answer(verb, line, b"250 2.1.5 recipient ok\r\n")
+                usual = b"250 2.1.5 recipient ok\r\n" if self.begun else b"503 5.5.1 MAIL first\r\n"
+                said = await self.answer(verb, line, usual)
                 if said.startswith(b"2"):
                     self.recipients.append(_path(line))
             case "DATA":
