@@ -23,7 +23,7 @@ from ledger.engine import sqlite_file
 from ledger.keys import KeyFileError, KeyRing, load_keys
 from ledger.migrate import installed_version, known_versions
 from relay.configured import upstreams_of
-from relay.deliver.connect import ConnectError, open_connection, system_contexts
+from relay.deliver.connect import Access, ConnectError, open_connection, system_contexts
 from relay.upstream import Timeouts, Upstream
 
 LOW_SPACE_BYTES = 1 << 30
@@ -182,7 +182,8 @@ async def _check_upstream(upstream: Upstream, hostname: str) -> Finding:
     else:
         mode = 0
     try:
-        connection = await open_connection(upstream, hostname, system_contexts(), UPSTREAM_TIMEOUTS)
+        access = Access(upstream, hostname, system_contexts(), UPSTREAM_TIMEOUTS)
+        connection = await open_connection(access)
     except ConnectError as error:
         mend = "mail waits in the queue until this is mended"
         return Finding("upstream", State.FAILED, f"{name}: {error}", mend)

@@ -19,6 +19,27 @@ class TlsMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class OAuth:
+    """Where access tokens come from, and with what they are asked for (RFC 6749)."""
+
+    token_url: str
+    client_id: str
+    client_secret_file: Path | None = None
+    """Files are read at each use, so that what they hold may change without a restart."""
+    scope: str = ""
+    refresh_token_file: Path | None = None
+    """With it a token is asked for in a person's name (6), without it in our own (4.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """What we show in the TLS handshake; both PEM, read for each new connection."""
+
+    certificate_file: Path
+    private_key_file: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """One `[[upstream]]` of the configuration."""
 
@@ -27,13 +48,24 @@ class Upstream:
     port: int = 587
     tls: TlsMode = TlsMode.STARTTLS
     username: str = ""
-    """Empty: no AUTH."""
+    """Empty: no AUTH, but by a certificate or as the person whose mail it is."""
     password_file: Path | None = None
     """Read for each new connection, so that a changed password needs no restart."""
+    oauth: OAuth | None = None
+    """Signs in with a token instead of a password."""
+    certificate: ClientCertificate | None = None
+    """Signs in by the handshake instead of a password."""
     senders: tuple[str, ...] = ("*",)
     """Patterns of the senders it serves (`ledger.address.matches_pattern`)."""
     max_connections: int = 10
     max_recipients_per_transaction: int = 100
+    max_messages_per_minute: int = 0
+    """0: no limit."""
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether we sign in there in our own name."""
+        return bool(self.username) or self.certificate is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +88,8 @@ class Timeouts:
     """How long a connection is kept for the next mail; well under any server's own limit."""
     quit_s: float = 5
     """For the answer to QUIT; nothing depends on it."""
+    token_s: float = 30
+    """For a token; HTTP has no such rule, and a provider that needs longer is out of order."""
     first_rest_s: float = 10
     last_rest_s: float = 300
     """An upstream that was not reached is left alone so long; it doubles with each further try."""

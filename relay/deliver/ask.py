@@ -1,6 +1,6 @@
 """ASK: whether an upstream takes a person's credential."""
 
-from relay.deliver.connect import SignInRefused, TlsContexts, open_connection
+from relay.deliver.connect import Access, SignInRefused, TlsContexts, open_connection
 from relay.mail import Credential
 from relay.upstream import Timeouts, Upstream
 
@@ -19,7 +19,9 @@ async def check_credential(
     Raises ConnectError where it can not be asked, so that nobody knows.
     """
     try:
-        connection = await open_connection(upstream, hostname, contexts, timeouts, credential)
+        connection = await open_connection(
+            Access(upstream, hostname, contexts, timeouts), credential
+        )
     except SignInRefused:
         return False
     connection.wire.quit(timeouts.quit_s)

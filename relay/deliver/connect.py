@@ -7,25 +7,22 @@ whatever the peer offers or leaves out.
 """
 
 import asyncio
-import base64
 import socket
 import ssl
-from collections.abc import Collection
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 
 import aiosmtplib
 
+from relay.deliver.oauth import TokenError, Tokens
+from relay.deliver.sign_in import Bearer, External, Proof, own_proof, sign_in, spellings
 from relay.deliver.wire import Connection, Wire, cleaned_text
 from relay.mail import Credential
 from relay.reply import Reply
-from relay.upstream import Timeouts, TlsMode, Upstream
+from relay.upstream import ClientCertificate, Timeouts, TlsMode, Upstream
 
-_WITH_TLS = ("plain", "login", "cram-md5")
-_WITHOUT_TLS = ("cram-md5", "plain", "login")
-"""Of what is offered the first is taken, and only that: a wrong password is tried once."""
-
-
+# RFC 4954 6: 530 and 538 are about the way and not the person, and 500 to 504 (RFC 5321 4.2.4)
+# say that the command is not known.
 _NO_JUDGEMENT = frozenset({500, 501, 502, 503, 504, 530, 538})
 
 
@@ -39,7 +36,7 @@ class ConnectError(Exception):
 
 
 class SignInRefused(ConnectError):  # noqa: N818 - what happened, not who is to blame
-    """The upstream was asked and does not take the credential."""
+    """The upstream was asked and does not take what we sign in with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +45,8 @@ class TlsContexts:
 
     verified: ssl.SSLContext
     unverified: ssl.SSLContext
+    new_verified: Callable[[], ssl.SSLContext] = ssl.create_default_context
+    """Makes another that verifies alike, to be given a certificate of ours."""
 
 
 def system_contexts() -> TlsContexts:
@@ -58,44 +57,71 @@ def system_contexts() -> TlsContexts:
     return TlsContexts(ssl.create_default_context(), unverified)
 
 
-async def open_connection(
-    upstream: Upstream,
-    hostname: str,
-    contexts: TlsContexts,
-    timeouts: Timeouts,
-    credential: Credential | None = None,
-) -> Connection:
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How one upstream is reached."""
+
+    upstream: Upstream
+    hostname: str
+    """Our name in EHLO."""
+    contexts: TlsContexts
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    tokens: Tokens | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Keep tokens where the upstream is signed in to with them."""
+        if (oauth := self.upstream.oauth) is not None:
+            tokens = Tokens(oauth, self.contexts.verified, self.timeouts.token_s)
+            object.__setattr__(self, "tokens", tokens)
+
+
+async def open_connection(access: Access, credential: Credential | None = None) -> Connection:
     """Return a connection to an upstream, secured and signed in as it is configured.
 
-    With a `credential` it is signed in with that and nothing else.
+    With a person's `credential` it is signed in with that and nothing else.
 
-    Raises ConnectError, SignInRefused where the credential is not taken.
+    Raises ConnectError, SignInRefused where we were not let in.
     """
-    secrets: list[str] = []
+    tokens = access.tokens
+    if credential is not None or tokens is None or not tokens.is_kept():
+        return await _open(access, credential)
     try:
-        async with asyncio.timeout(timeouts.open_s):
-            sock = await _open_socket(upstream, timeouts.connect_s)
-            signs_in = bool(credential or upstream.username)
-            smtp = _client(upstream, hostname, contexts, timeouts, signs_in=signs_in)
+        return await _open(access, None)
+    except SignInRefused:
+        # A token may be withdrawn before its time: what was refused is forgotten, so this is new.
+        return await _open(access, None)
+
+
+async def _open(access: Access, credential: Credential | None) -> Connection:
+    upstream = access.upstream
+    proof: Proof | None = credential
+    try:
+        async with asyncio.timeout(access.timeouts.open_s):
+            proof = credential or await own_proof(upstream, access.tokens)
+            context = await _context(access, proof)
+            sock = await _open_socket(upstream, access.timeouts.connect_s)
+            smtp = _client(access, context, at_will=proof is None)
             await smtp.connect(sock=sock)
             try:
-                if credential is None and upstream.username:
-                    credential = await _own_credential(upstream)
-                if credential is not None:
-                    await _sign_in(smtp, upstream, credential, secrets)
                 await _greet(smtp)
-                return _taken_over(smtp, upstream)
+                if proof is not None:
+                    await sign_in(smtp, upstream.tls, proof)
+                return _taken_over(smtp, upstream, credential)
             except BaseException:
                 smtp.close()
                 raise
+    except TokenError as error:
+        raise ConnectError(Reply(451, "4.7.0", str(error))) from None
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-        kind = SignInRefused if _is_refused(error) else ConnectError
-        raise kind(_reply_of(error, upstream, secrets)) from None
+        refused = _is_refused(error)
+        if refused and isinstance(proof, Bearer) and access.tokens is not None:
+            access.tokens.forget(proof.token)
+        kind = SignInRefused if refused else ConnectError
+        raise kind(_reply_of(error, upstream, proof)) from None
 
 
 def _is_refused(error: Exception) -> bool:
-    # RFC 4954 6: 454 and 432 are not for good, 530 and 538 are about the way and not the person,
-    # and 500 to 504 (RFC 5321 4.2.4) say that the command is not known.
+    # RFC 4954 6: 454 and 432 are not for good.
     return (
         isinstance(error, aiosmtplib.SMTPAuthenticationError)
         and error.code // 100 == 5  # noqa: PLR2004 - RFC 5321 4.2.1
@@ -124,46 +150,35 @@ async def _open_socket(upstream: Upstream, timeout_s: float) -> socket.socket:
     raise last
 
 
-def _client(
-    upstream: Upstream, hostname: str, contexts: TlsContexts, timeouts: Timeouts, *, signs_in: bool
-) -> aiosmtplib.SMTP:
-    # A password needs a verified peer, so STARTTLS is no matter of opportunity where there is one.
-    must_start = upstream.tls is TlsMode.STARTTLS or (
-        upstream.tls is TlsMode.OPPORTUNISTIC and signs_in
-    )
-    verified = must_start or upstream.tls is TlsMode.IMPLICIT
+async def _context(access: Access, proof: Proof | None) -> ssl.SSLContext:
+    upstream, contexts = access.upstream, access.contexts
+    if isinstance(proof, External) and upstream.certificate is not None:
+        return await asyncio.to_thread(_with_certificate, contexts, upstream.certificate)
+    # A secret needs a verified peer, so where there is one opportunity is not enough.
+    unverified = upstream.tls is TlsMode.OPPORTUNISTIC and proof is None
+    return contexts.unverified if unverified else contexts.verified
+
+
+def _with_certificate(contexts: TlsContexts, ours: ClientCertificate) -> ssl.SSLContext:
+    context = contexts.new_verified()
+    # Without a word for it OpenSSL would ask the terminal for the passphrase of a key that has one.
+    context.load_cert_chain(ours.certificate_file, ours.private_key_file, password="")
+    return context
+
+
+def _client(access: Access, context: ssl.SSLContext, *, at_will: bool) -> aiosmtplib.SMTP:
+    upstream = access.upstream
+    at_will = at_will and upstream.tls is TlsMode.OPPORTUNISTIC
+    must_start = upstream.tls in {TlsMode.STARTTLS, TlsMode.OPPORTUNISTIC}
     return aiosmtplib.SMTP(
         hostname=upstream.host,
-        local_hostname=hostname,
-        timeout=timeouts.command_s,
+        local_hostname=access.hostname,
+        timeout=access.timeouts.command_s,
         use_tls=upstream.tls is TlsMode.IMPLICIT,
         # None is aiosmtplib's word for "where it is offered".
-        start_tls=None if upstream.tls is TlsMode.OPPORTUNISTIC and not must_start else must_start,
-        tls_context=contexts.verified if verified else contexts.unverified,
+        start_tls=None if at_will else must_start,
+        tls_context=context,
     )
-
-
-async def _own_credential(upstream: Upstream) -> Credential:
-    if upstream.password_file is None:
-        msg = "no password_file is configured"
-        raise aiosmtplib.SMTPException(msg)
-    read = partial(upstream.password_file.read_text, encoding="utf-8")
-    password = (await asyncio.to_thread(read)).split("\n")[0].rstrip("\r")
-    return Credential(upstream.username, password)
-
-
-async def _sign_in(
-    smtp: aiosmtplib.SMTP, upstream: Upstream, credential: Credential, secrets: list[str]
-) -> None:
-    secrets += _spellings(credential)
-    await _greet(smtp)
-    methods = {"plain": smtp.auth_plain, "login": smtp.auth_login, "cram-md5": smtp.auth_crammd5}
-    liked = _WITHOUT_TLS if upstream.tls is TlsMode.NONE else _WITH_TLS
-    method = next((name for name in liked if name in smtp.server_auth_methods), None)
-    if method is None:
-        msg = "it offers no AUTH with a password"
-        raise aiosmtplib.SMTPException(msg)
-    await methods[method](credential.username, credential.password)
 
 
 async def _greet(smtp: aiosmtplib.SMTP) -> None:
@@ -175,7 +190,9 @@ async def _greet(smtp: aiosmtplib.SMTP) -> None:
             await smtp.helo()
 
 
-def _taken_over(smtp: aiosmtplib.SMTP, upstream: Upstream) -> Connection:
+def _taken_over(
+    smtp: aiosmtplib.SMTP, upstream: Upstream, credential: Credential | None
+) -> Connection:
     transport = smtp.transport
     if transport is None or transport.is_closing():
         msg = "the connection was closed"
@@ -183,11 +200,11 @@ def _taken_over(smtp: aiosmtplib.SMTP, upstream: Upstream) -> Connection:
     wire = Wire()
     transport.set_protocol(wire)
     wire.connection_made(transport)
-    return Connection(wire, upstream.host, frozenset(smtp.esmtp_extensions))
+    return Connection(wire, upstream.host, frozenset(smtp.esmtp_extensions), credential)
 
 
-def _reply_of(error: Exception, upstream: Upstream, secrets: Collection[str]) -> Reply:
-    place = f"{upstream.host} port {upstream.port}"
+def _reply_of(error: Exception, upstream: Upstream, proof: Proof | None) -> Reply:
+    place, secrets = f"{upstream.host} port {upstream.port}", spellings(proof)
     cause = error.__cause__
     match error, cause:
         case (ssl.SSLError(), _) | (_, ssl.SSLError()):
@@ -195,7 +212,8 @@ def _reply_of(error: Exception, upstream: Upstream, secrets: Collection[str]) ->
             return Reply(451, "4.7.5", f"TLS with {place} failed: {cleaned_text(str(failed))}")
         case aiosmtplib.SMTPAuthenticationError(), _:
             said = _without(secrets, f"{error.code} {cleaned_text(error.message)}")
-            return Reply(454, "4.7.8", f"{place} refused the sign-in: {said}")
+            name = f" of {proof.username}" if proof is not None and proof.username else ""
+            return Reply(454, "4.7.8", f"{place} refused the sign-in{name}: {said}")
         case aiosmtplib.SMTPResponseException(), _:
             said = _without(secrets, f"{error.code} {cleaned_text(error.message)}")
             return Reply(451, "4.3.2", f"{place} does not serve us: {said}")
@@ -209,15 +227,8 @@ def _reply_of(error: Exception, upstream: Upstream, secrets: Collection[str]) ->
             return Reply(451, "4.4.1", f"no connection to {place}: {said}")
 
 
-def _spellings(credential: Credential) -> list[str]:
-    """Return how the password looks on the wire."""
-    password = credential.password
-    plain = f"\0{credential.username}\0{password}".encode()
-    return [password, *(base64.b64encode(raw).decode() for raw in (password.encode(), plain))]
-
-
 def _without(secrets: Collection[str], text: str) -> str:
     # A peer that repeats what it was given must not bring it into logs and bounces.
     if any(secret and secret in text for secret in secrets):
-        return "(withheld: it repeats the password)"
+        return "(withheld: it repeats the secret)"
     return text

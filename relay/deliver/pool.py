@@ -3,37 +3,37 @@
 An upstream that was not reached rests: no further connection is asked for, and when the rest is
 over a single one is tried, so a dead upstream costs one attempt and not one for each mail.
 
-Law: never more than `max_connections` are lent and kept together.
+Law: never more than `max_connections` are lent and kept together, and nobody is lent a connection
+that was signed in for another.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from relay.deliver.connect import ConnectError, TlsContexts, open_connection
+from relay.deliver.connect import Access, ConnectError, SignInRefused, open_connection
+from relay.deliver.rest import Rest
 from relay.deliver.wire import Connection
-from relay.upstream import Timeouts, Upstream
+from relay.mail import Credential
 
 
 class Pool:
     """The connections to one upstream."""
 
-    def __init__(
-        self, upstream: Upstream, hostname: str, contexts: TlsContexts, timeouts: Timeouts
-    ) -> None:
+    def __init__(self, access: Access) -> None:
         """Open nothing yet."""
-        self._upstream = upstream
-        self._hostname = hostname
-        self._contexts = contexts
-        self._timeouts = timeouts
-        self._turns = asyncio.Semaphore(upstream.max_connections)
+        self._access = access
+        self._timeouts = access.timeouts
+        self._most = access.upstream.max_connections
+        self._turns = asyncio.Semaphore(self._most)
         self._kept: list[Connection] = []
         self._lent = 0
         self._opening = 0
+        self._allowed = 0
+        """Where it refused one beside others: how many stood, until `_full_until`."""
         self._full_until = 0.0
-        self._rest_until = 0.0
-        self._rests = 0
-        self._refused: ConnectError | None = None
+        self._rest = Rest(access.timeouts)
+        self._people: dict[Credential, Rest] = {}
         self._changed = asyncio.Event()
 
     @asynccontextmanager
@@ -43,12 +43,13 @@ class Pool:
             yield
 
     @asynccontextmanager
-    async def lend(self) -> AsyncIterator[Connection]:
+    async def lend(self, credential: Credential | None = None) -> AsyncIterator[Connection]:
         """Give a kept connection, else a new one; take it back if it is clean, else close it.
 
+        It is signed in with the credential; without one, as the configuration says.
         To be called within a turn.  Raises ConnectError.
         """
-        connection = await self._next()
+        connection = await self._next(credential)
         try:
             yield connection
         finally:
@@ -58,23 +59,16 @@ class Pool:
 
     @property
     def resting(self) -> bool:
-        """Whether a connection would be refused without being tried."""
-        return self._refused is not None and (
-            self._opening > 0 or asyncio.get_running_loop().time() < self._rest_until
-        )
+        """Whether a connection would be refused to anybody without being tried."""
+        return self._why_not(None) is not None
 
     def rest(self, error: ConnectError) -> None:
         """Leave the upstream alone for a while, for it was not reached; `error` says why."""
-        now_s = asyncio.get_running_loop().time()
-        if self._refused is None or now_s >= self._rest_until:
-            rest_s = self._timeouts.first_rest_s * 2.0 ** min(self._rests, 30)
-            self._rest_until = now_s + min(rest_s, self._timeouts.last_rest_s)
-            self._rests += 1
-        self._refused = error
+        self._rest.begin(error, _now_s())
 
     def reached(self) -> None:
         """Note that mail is taken again."""
-        self._refused, self._rests = None, 0
+        self._rest.end()
 
     def close(self) -> None:
         """Close what is kept."""
@@ -82,23 +76,27 @@ class Pool:
             connection.wire.quit(self._timeouts.quit_s)
         self._kept.clear()
 
-    async def _next(self) -> Connection:
+    async def _next(self, credential: Credential | None) -> Connection:
         """Return a connection, which counts as lent."""
         refused: ConnectError | None = None
         while True:
-            connection = self._take_kept()
-            if connection is None and refused is not None and not self._others():
+            connection = self._take_kept(credential)
+            if connection is None and refused is not None and not self._standing():
                 self.rest(refused)
                 raise refused
             if connection is None and not self._is_full():
-                if self.resting and self._refused is not None:
-                    raise self._refused
+                if (why := self._why_not(credential)) is not None:
+                    raise why
                 try:
-                    connection = await self._open()
+                    connection = await self._open(credential)
                 except ConnectError as error:
+                    if credential is not None and isinstance(error, SignInRefused):
+                        self._rest_of(credential).begin(error, _now_s())
+                        raise
                     # Where others stand, it is their number that is refused: wait for one of them.
                     refused = error
-                    self._full_until = asyncio.get_running_loop().time() + self._timeouts.full_s
+                    self._allowed = self._lent + len(self._kept)
+                    self._full_until = _now_s() + self._timeouts.full_s
                     continue
             if connection is not None:
                 self._lent += 1
@@ -106,29 +104,52 @@ class Pool:
             self._changed.clear()
             await self._changed.wait()
 
-    def _take_kept(self) -> Connection | None:
-        while self._kept:
-            connection = self._kept.pop()
+    def _take_kept(self, credential: Credential | None) -> Connection | None:
+        for connection in reversed(self._kept):
+            if connection.credential != credential:
+                continue
+            self._kept.remove(connection)
             if connection.wire.usable:
                 return connection
             connection.wire.abort()
         return None
 
-    def _others(self) -> int:
-        return self._lent + self._opening
+    def _standing(self) -> int:
+        return self._lent + self._opening + len(self._kept)
+
+    def _limit(self) -> int:
+        """Return how many the upstream allows now, as far as it is known."""
+        return max(self._allowed, 1) if _now_s() < self._full_until else self._most
 
     def _is_full(self) -> bool:
-        return self._others() > 0 and asyncio.get_running_loop().time() < self._full_until
+        return self._lent + self._opening >= self._limit()
 
-    async def _open(self) -> Connection:
+    async def _open(self, credential: Credential | None) -> Connection:
         self._opening += 1
         try:
-            return await open_connection(
-                self._upstream, self._hostname, self._contexts, self._timeouts
-            )
+            # What is kept for others gives way; it has ended before the upstream counts this one.
+            while self._kept and self._standing() > self._limit():
+                await self._kept.pop(0).wire.leave(self._timeouts.quit_s)
+            connection = await open_connection(self._access, credential)
         finally:
             self._opening -= 1
             self._changed.set()
+        if credential is not None:
+            self._people.pop(credential, None)
+        return connection
+
+    def _why_not(self, credential: Credential | None) -> ConnectError | None:
+        trying, now_s = self._opening > 0, _now_s()
+        person = None if credential is None else self._people.get(credential)
+        return self._rest.why_not(now_s, trying=trying) or (
+            None if person is None else person.why_not(now_s, trying=trying)
+        )
+
+    def _rest_of(self, credential: Credential) -> Rest:
+        now_s = _now_s()
+        for one in [one for one, rest in self._people.items() if rest.is_stale(now_s)]:
+            del self._people[one]
+        return self._people.setdefault(credential, Rest(self._timeouts))
 
     def _keep(self, connection: Connection) -> None:
         if not connection.clean:
@@ -143,3 +164,7 @@ class Pool:
         if connection in self._kept and connection.transactions == transactions:
             self._kept.remove(connection)
             connection.wire.quit(self._timeouts.quit_s)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

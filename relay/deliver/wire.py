@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
+from relay.mail import Credential
 from relay.reply import Reply
 
 MAX_LINE_BYTES = 4096
@@ -47,6 +48,7 @@ class Wire(asyncio.Protocol):
         self._fault: str | None = None
         self._writable = asyncio.Event()
         self._writable.set()
+        self._ended = asyncio.Event()
         self._closing = False
 
     @property
@@ -113,6 +115,12 @@ class Wire(asyncio.Protocol):
         self._transport.write(b"QUIT\r\n")
         asyncio.get_running_loop().call_later(timeout_s, self.abort)
 
+    async def leave(self, timeout_s: float) -> None:
+        """Say QUIT, and return when the connection has ended; it is cut after `timeout_s`."""
+        self.quit(timeout_s)
+        if self._transport is not None:
+            await self._ended.wait()
+
     def abort(self) -> None:
         """Close at once; what is not written yet is lost."""
         self._closing = True
@@ -127,6 +135,7 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits."""
         self._transport = None
+        self._ended.set()
         self._fail(f"the connection was lost ({exc})" if exc else "the connection was closed")
         self._writable.set()
 
@@ -215,6 +224,8 @@ class Connection:
     host: str
     offers: frozenset[str]
     """Lower-case EHLO keywords."""
+    credential: Credential | None = None
+    """As whom it was signed in; None: as ourselves, or as nobody."""
     transactions: int = 0
     """How many have been on it."""
     clean: bool = True
