@@ -11,10 +11,10 @@ Law: the tokens cover the input without gap or overlap.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 _WS = rb"[\t\n\f\r ]"
 _VALUE = (
@@ -36,6 +36,9 @@ _NAME = rb"[A-Za-z][^\t\n\f\r />]*+"  # 13.2.5.8 tag name
 # 13.2.5.6 tag open, 13.2.5.7 end tag open; without `>` the input ends within the tag.
 _MARKUP = rb"<(?:(/?)(" + _NAME + rb")" + _ATTRIBUTES + rb"(>?)|[!?/])"
 _NO_MARKUP = rb"<(?![A-Za-z/!?])"
+# What most tags are, in lower case and after `<` or `</`; each is one of _NAME and _ATTRIBUTES too.
+_PLAIN_ATTRIBUTES = rb"(?: [a-z-]++=\"[^\"]*+\")*+"
+_PLAIN_TAG = rb"[a-z][a-z0-9]*+" + _PLAIN_ATTRIBUTES + rb">"
 
 _STEP = re.compile(rb"([^<]*+(?:" + _NO_MARKUP + rb"[^<]*+)*+)(?:" + _MARKUP + rb")?")
 _TAG = re.compile(_MARKUP)
@@ -107,9 +110,19 @@ def make_pace(names: frozenset[bytes]) -> Pace:
 
 def _passed_over(names: frozenset[bytes], too: bytes = b"") -> bytes:
     """Return the pattern of a stretch of text, tags of all names but these, and what is `too`."""
-    stops = b"|".join(sorted(names | RAW_TEXT | {b"plaintext"}))
-    passed = rb"</?(?!(?:" + stops + rb")[\t\n\f\r />])" + _NAME + _ATTRIBUTES + rb">"
+    stops = _any_of(names | RAW_TEXT | {b"plaintext"}) + rb"[\t\n\f\r />]"
+    opened = rb"</?(?!" + stops + rb")"
+    passed = opened + _PLAIN_TAG + rb"|" + opened + _NAME + _ATTRIBUTES + rb">"
     return rb"[^<]*+(?:(?:" + passed + rb"|" + _NO_MARKUP + too + rb")[^<]*+)*+"
+
+
+def _any_of(names: frozenset[bytes]) -> bytes:
+    """Return the pattern of any of the names, by first letters: most tags differ there."""
+    rests: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    for name in sorted(names):
+        rests[name[:1]].append(name[1:])
+    by_letter = (first + rb"(?:" + b"|".join(rest) + rb")" for first, rest in rests.items())
+    return rb"(?:" + b"|".join(by_letter) + rb")"
 
 
 def scan_tokens(
@@ -169,45 +182,37 @@ def make_stride(names: frozenset[bytes]) -> Stride:
     other = _BETWEEN + rb"(?!href[\t\n\f\r />=])" + _ATTRIBUTE_NAME + _AFTER_NAME
     href = _BETWEEN + rb"href" + _WS + rb"*+=" + _WS + rb"*+(" + _VALUE + rb")"
     tag = rb"<a(?=[\t\n\f\r /])(?:" + other + rb")*+" + href + _ATTRIBUTES + rb">"
-    link = rb"(" + tag + rb")" + passed + rb"</a>"
+    plain = (
+        rb"<a(?: (?!href=)[a-z-]++=\"[^\"]*+\")*+ href=(\"[^\"]*+\")" + _PLAIN_ATTRIBUTES + rb">"
+    )
+    link = rb"(" + plain + rb"|" + tag + rb")" + passed + rb"</a>"
     return Stride(re.compile(rb"(" + passed + rb")(?:" + link + rb")?"))
 
 
-class PlainLink(NamedTuple):
-    """An `a` with href and all up to its `</a>`, within which no stride ends.
+PlainLink = tuple[int, int, int, int, int]
+"""An `a` with href and all up to its `</a>`, within which no stride ends.
 
-    A tuple, for there are hundreds in a message (relay.template).
-    """
-
-    start: int
-    """Of its tag."""
-    end: int
-    """Of its tag."""
-    href_start: int
-    href_end: int
-    """Of the value, without quotes."""
-    inner_end: int
-    """Where `</a>` begins."""
+Where its tag starts and ends, where the value of its href does, without quotes, and where `</a>`
+begins.
+"""
 
 
 def take_links(mask: bytes, position: int, stride: Stride) -> tuple[list[PlainLink], int]:
     """Return the links from `position` on, and where what ends the stride begins."""
     links: list[PlainLink] = []
-    match_link = stride.link.match
-    while True:
-        match = match_link(mask, position)
-        assert match is not None, "the pattern matches the empty text"
-        start, end = match.span(2)
+    for match in stride.link.finditer(mask, position):
+        (_, end), (_, passed), (start, tag_end), plain, other = match.regs
         if start < 0:
-            return links, match.end(1)
-        position = match.end()
-        href_start, href_end = match.span(3)
-        if mask.startswith(_QUOTES, href_start, href_end):
+            position = passed
+            break
+        href_start, href_end = plain if plain[0] >= 0 else other
+        if mask[href_start] in _QUOTES:
             href_start, href_end = href_start + 1, href_end - 1
-        links.append(PlainLink(start, end, href_start, href_end, position - _LINK_END))
+        links.append((start, tag_end, href_start, href_end, end - _LINK_END))
+    return links, position
 
 
-_QUOTES = (b'"', b"'")
+_QUOTES = b"\"'"
 _LINK_END = len(b"</a>")
 
 
@@ -314,9 +319,16 @@ def _raw_text_end(mask: bytes, start: int, name: bytes) -> int:
     if name == b"script":
         return _script_end(mask, start)
     # 13.2.5.9 to 13.2.5.14: an appropriate end tag; a name that goes on is text.
-    tag = re.compile(rb"</" + name + rb"(?=[\t\n\f\r />])", re.IGNORECASE)
-    match = tag.search(mask, start)
-    return match.start() if match else len(mask)
+    at = mask.find(b"</", start)
+    while at >= 0:
+        after = at + 2 + len(name)
+        if mask[at + 2 : after].lower() == name and mask[after : after + 1] in _ENDS_NAME:
+            return at
+        at = mask.find(b"</", at + 2)
+    return len(mask)
+
+
+_ENDS_NAME = (b"\t", b"\n", b"\f", b"\r", b" ", b"/", b">")
 
 
 def _script_end(mask: bytes, start: int) -> int:

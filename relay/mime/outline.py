@@ -68,9 +68,9 @@ class Element(NamedTuple):
     """Of the value of href or src, without quotes."""
     inner_end: int
     """What an `a` encloses is `mask[end:inner_end]`."""
-    inert: bool
+    inert: bool = False
     """It stands where a tree might drop or hide it."""
-    quoted: bool
+    quoted: bool = False
     """It stands in quoted history."""
 
     @property
@@ -124,7 +124,7 @@ def outline_html(mask: bytes, hosts: Sequence[bytes] = _ANY) -> Outline | Ambigu
     position = 0
     while position < len(mask):
         links, position = take_links(lower, position, _STRIDE)
-        walk.links += [Element._make((b"a", *link, False, False)) for link in links]
+        walk.links += [Element(b"a", *link) for link in links]
         for token in scan_tokens(lower, position, pace=_QUICK):
             ambiguous = walk.step(token)
             if ambiguous:

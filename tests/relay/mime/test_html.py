@@ -68,6 +68,8 @@ _LINKS = st.sampled_from(
     [
         '<a href="u">t</a>', "<a href=u>", "<a x='>' href = 'u' y>", "</a>", "<a>", "<a href>",
         '<a/href="u"class="c">', "<a href=>", "<abbr href=u>", "<b>", "<div x=y>", "</p ",
+        '<td x="<a">', '</p c="d">', '<a b="c" href="u" d="e>">', '<a href-b="c" href="u"d="e">',
+        '<a b="c"  href="u">', '<a ="b" href="u">', '<address b="c">', '<a href="u"/>',
         "<!-- x -->", "<!---->", "<!--[if mso]>", "<!--a--b--!>", "<!---", "-",
     ]
 )  # fmt: skip
@@ -100,18 +102,17 @@ def test_law_scan_tokens_gives_a_start_and_an_end_tag_for_each_link_and_no_other
         (TokenKind.END, b"a"),
     ] * len(links)
     for link, tag, closing in zip(links, tags[::2], tags[1::2], strict=True):
-        assert (link.start, link.end, link.inner_end) == (tag.start, tag.end, closing.start)
         href = find_attribute(mask, tag, _HREF)
         assert href is not None
-        assert (link.href_start, link.href_end) == (href.start, href.end)
+        assert link == (tag.start, tag.end, href.start, href.end, closing.start)
     assert _stops(mask, end) == stops[2 * len(links) :]
 
 
 def test_a_stride_takes_links_up_to_what_ends_it() -> None:
     mask = b'<p><a x href="u">one</a> <!----> <a href=v><b>two</b></a><div><a href=w>three</a>'
     links, end = take_links(mask, 0, _STRIDE)
-    assert [mask[link.href_start : link.href_end] for link in links] == [b"u", b"v"]
-    assert [mask[link.end : link.inner_end] for link in links] == [b"one", b"<b>two</b>"]
+    assert [mask[start:end] for _, _, start, end, _ in links] == [b"u", b"v"]
+    assert [mask[end:inner_end] for _, end, _, _, inner_end in links] == [b"one", b"<b>two</b>"]
     assert mask.startswith(b"<div>", end)
 
 
