@@ -12,13 +12,13 @@ from time import time_ns
 from config.settings import Settings
 from indicia.explained import explained_lines
 from indicia.failure import USAGE, Failure
+from indicia.inforce import policy_in_force
 from indicia.printing import print_json, print_line
 from ledger.address import Address, AddressError, parse_address
 from ledger.ident import new_ident
 from ledger.token import MIN_SECRET_BYTES, TokenKey
 from relay.accept.content import canonical_message
 from relay.compile import compile_template
-from relay.configured import policy_of
 from relay.explain import explain_send
 from relay.judge import judge
 from relay.mail import Client, Copy, Envelope, Submission
@@ -93,7 +93,7 @@ def _seal(settings: Settings, send: Send) -> Seal | None:
 
 def _suppose(settings: Settings, supposed: Supposed) -> Send:
     submission = _submission(settings, supposed)
-    policy = policy_of(settings)
+    policy = policy_in_force(settings, submission.envelope.recipients)
     entity = parse_entity(submission.raw)
     verdict = judge(submission, entity, policy)
     if isinstance(verdict, Refuse):

@@ -1,7 +1,7 @@
 """The record of consent: what holds for each subject, and its history.
 
 Law: what holds is the last change of a subject, and no change is ever rewritten.
-Each function is one step inside the caller's transaction.
+Each function on a connection is one step inside the caller's transaction.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,8 +11,10 @@ from datetime import datetime
 from sqlalchemy import insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.address import Address, domain_key
+from ledger.address import Address, domain_key, parse_address
+from ledger.audit import AuditEntry, record_audit
 from ledger.consent import Consent, Consents, Method, Subject
+from ledger.engine import Store
 from ledger.schema import consent_changes, consents
 
 
@@ -68,6 +70,15 @@ async def tell_consent(connection: AsyncConnection, subject: Subject, told: Cons
     return int(number)
 
 
+async def record_consent(
+    ledger: Store, subject: Subject, told: ConsentTold, entry: AuditEntry
+) -> None:
+    """Record a consent and who recorded it, in one transaction."""
+    async with ledger.write() as connection:
+        await tell_consent(connection, subject, told)
+        await record_audit(connection, entry)
+
+
 async def consents_of(connection: AsyncConnection, addresses: Iterable[Address]) -> Consents:
     """Return the consents that bear on some addresses: their own and their domains'."""
     keys: set[str] = set()
@@ -87,6 +98,15 @@ async def consents_of(connection: AsyncConnection, addresses: Iterable[Address])
         elif state == Consent.DENIED:
             denied.add(denial_key)
     return Consents(granted, denied)
+
+
+async def consent_holding(connection: AsyncConnection, subject: Subject) -> Consent:
+    """Return what holds for an address, its domain counted, or for a domain by itself."""
+    if "@" in subject.key:
+        address = parse_address(subject.key)
+        return (await consents_of(connection, [address])).of(address)
+    statement = select(consents.c.state).where(consents.c.subject == subject.key)
+    return Consent(await connection.scalar(statement) or Consent.UNKNOWN)
 
 
 async def consents_since(

@@ -1,7 +1,7 @@
 """The record of policy: rules kept by admins, and the switch for everybody.
 
 Law: what holds is the last change of a rule, and no change is ever rewritten.
-Each function is one step inside the caller's transaction.
+Each function on a connection is one step inside the caller's transaction.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, insert, null, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ledger.audit import AuditEntry, record_audit
+from ledger.engine import Store
 from ledger.schema import policy_changes
 
 Rule = Mapping[str, Any]
@@ -56,6 +58,13 @@ async def change_policy(connection: AsyncConnection, change: PolicyChange) -> in
     )
     returning = await connection.execute(statement.returning(policy_changes.c.number))
     return int(returning.scalar_one())
+
+
+async def record_policy_change(ledger: Store, change: PolicyChange, entry: AuditEntry) -> int:
+    """Record a change and who made it, in one transaction; return its number."""
+    async with ledger.write() as connection:
+        await record_audit(connection, entry)
+        return await change_policy(connection, change)
 
 
 async def last_policy_change(connection: AsyncConnection) -> int:

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import structlog
 from sqlalchemy import Connection
@@ -128,7 +127,7 @@ def rules_of(policy: KeptPolicy) -> tuple[Rule, ...]:
     return tuple(_rule(name, value) for name, value in policy.rules.items())
 
 
-def _rule(name: str, value: Mapping[str, Any]) -> Rule:
+def _rule(name: str, value: object) -> Rule:
     if not isinstance(value, Mapping):
         msg = f"rule {name!r} is no object"
         raise TypeError(msg)
