@@ -110,7 +110,8 @@ class Connection(SMTP):
 
     def eof_received(self) -> bool | None:
         """Answer what came before the end; aiosmtpd would cancel the session."""
-        return StreamReaderProtocol.eof_received(self)
+        StreamReaderProtocol.eof_received(self)
+        return not self.secured  # TLS has no half-closed connection to keep
 
     def send_away(self) -> None:
         """End the session: now where it waits between transactions, else after its transaction."""
@@ -162,11 +163,16 @@ class Connection(SMTP):
         self._pause()
         self._reader._buffer.clear()  # type: ignore[attr-defined] # noqa: SLF001 - no other way
         try:
-            await self._writer.start_tls(context)
-        except (OSError, AttributeError) as error:  # without transport where it was lost meanwhile
+            secured = await self.loop.start_tls(
+                self._writer.transport, self, context, server_side=True
+            )
+        except OSError as error:
             _log.info("tls.failed", client=str(self.peer), reason=str(error))
             return False
-        self.transport = self._reader._transport = self._writer.transport  # type: ignore[attr-defined] # noqa: SLF001 - it pauses what is too fast
+        if secured is None:
+            return False  # it was lost meanwhile
+        # As StreamWriter.start_tls does, which leaves out the reader: it pauses what is too fast.
+        self.transport = self._writer._transport = self._reader._transport = secured  # type: ignore[attr-defined] # noqa: SLF001 - no other way
         self.secured = True
         return True
 

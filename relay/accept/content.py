@@ -5,6 +5,7 @@ Law: a canonical message has no lone CR, no lone LF and no NUL, and its last lin
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 
 from relay.reply import Reply
@@ -17,6 +18,9 @@ _GRACE_S = 300.0
 
 _FLOOR_BYTES_PER_S = 2_048
 """Slower than an EDGE phone; 25 MB may take 3.5 hours, a client that only trickles 5 minutes."""
+
+# RFC 5322 2.2, with the space before the colon of 4.5; and 2.2.3, a line that goes on.
+_NO_FIELD = re.compile(rb"^(?![!-9;-~]++[ \t]*:|[ \t])", re.MULTILINE)
 
 _END = b"\r\n.\r\n"
 
@@ -96,4 +100,9 @@ def canonical_message(data: bytes, max_bytes: int, *, refuse_lone_lf: bool) -> b
 def _header_fits(raw: bytes) -> bool:
     if len(raw) <= MAX_HEADER_BYTES or raw.startswith(b"\r\n"):
         return True
-    return raw.find(b"\r\n\r\n", 0, MAX_HEADER_BYTES) >= 0
+    if raw.find(b"\r\n\r\n", 0, MAX_HEADER_BYTES) >= 0:
+        return True
+    # Where it has no empty line, it may be all body, without any header.
+    whole_lines = raw.rfind(b"\r\n", 0, MAX_HEADER_BYTES)
+    end = whole_lines if whole_lines >= 0 else MAX_HEADER_BYTES
+    return _NO_FIELD.search(raw, 0, end) is not None

@@ -4,10 +4,7 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from ipaddress import ip_network
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,100 +13,14 @@ from structlog.testing import capture_logs
 from relay.accept import connection as accept
 from relay.accept import door as door_module
 from relay.accept.content import READ_LIMIT_BYTES
-from relay.accept.door import Door
-from relay.accept.session import Session, Terms
 from relay.mail import Submission
 from relay.reply import Reply
 
 GREETING = b"220 relay.test ESMTP\r\n"
-OPENING = b"EHLO x\r\n"
 ENVELOPE = b"MAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\n"
 PATIENCE_S = 5
 
-
-@dataclass
-class Server:
-    """A listener whose hub is the test's."""
-
-    port: int
-    door: Door
-    sessions: list[Session] = field(default_factory=list)
-
-    async def open(self) -> "Speaker":
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        return Speaker(reader, writer)
-
-
-@dataclass
-class Speaker:
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    def say(self, said: bytes) -> None:
-        self.writer.write(said)
-
-    async def ask(self, said: bytes) -> bytes:
-        """Say it and return the next line."""
-        self.say(said)
-        return await self.reader.readline()
-
-    async def greet(self) -> None:
-        assert await self.reader.readline() == GREETING
-        self.say(OPENING)
-        await self.reader.readuntil(b"250 ENHANCEDSTATUSCODES\r\n")
-
-    async def address(self) -> None:
-        """Go on until the content may be sent."""
-        await self.greet()
-        self.say(ENVELOPE + b"DATA\r\n")
-        await self.reader.readuntil(b"354 End data with <CR><LF>.<CR><LF>\r\n")
-
-    async def close(self) -> None:
-        self.writer.close()
-        await self.writer.wait_closed()
-
-
 Serve = Callable[..., Any]
-
-
-@pytest.fixture
-async def serve() -> Serve:
-    @asynccontextmanager
-    async def serving(take_in: Any = None, **options: Any) -> AsyncIterator[Server]:
-        terms = Terms(
-            **{
-                "hostname": "relay.test",
-                "trusted_networks": (ip_network("127.0.0.0/8"),),
-                "max_message_bytes": 1_000_000,
-                "max_recipients": 1000,
-                "refuse_lone_lf": False,
-                "has_room": lambda _: True,
-                "take_in": take_in or taken_in,
-            }
-            | options
-        )
-        loop, door = asyncio.get_running_loop(), Door()
-        server = Server(0, door)
-
-        def new_session() -> Session:
-            server.sessions.append(Session(terms, door, loop))
-            return server.sessions[-1]
-
-        listener = await loop.create_server(new_session, "127.0.0.1", 0)
-        server.port = listener.sockets[0].getsockname()[1]
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                yield server
-        finally:
-            listener.close()
-            await door.empty(grace_s=1)
-            await listener.wait_closed()
-
-    return serving
-
-
-async def taken_in(submission: Submission) -> Reply:
-    return Reply(250, "2.0.0", f"OK {len(submission.raw)}")
 
 
 async def test_a_message_that_comes_byte_by_byte_is_taken(serve: Serve) -> None:
@@ -266,7 +177,7 @@ async def test_a_thousand_recipients_and_many_mails_are_no_junk(serve: Serve) ->
 async def test_an_idle_client_is_told_and_cut_off(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accept, "_IDLE_S", 0.02)
+    monkeypatch.setattr(accept, "IDLE_S", 0.02)
     async with serve() as server:
         speaker = await server.open()
         assert await speaker.reader.read() == GREETING + b"421 4.4.2 Timed out\r\n"
@@ -276,7 +187,7 @@ async def test_an_idle_client_is_told_and_cut_off(
 async def test_a_client_that_does_not_read_is_cut_off(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accept, "_IDLE_S", 0.2)
+    monkeypatch.setattr(accept, "IDLE_S", 0.2)
     monkeypatch.setattr(accept, "_MAX_JUNK", 10_000_000)
     async with serve() as server:
         speaker = await server.open()
@@ -314,7 +225,7 @@ async def test_a_message_that_takes_too_long_ends_the_session(
 async def test_a_message_that_flows_is_not_cut_by_the_idle_timer(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accept, "_IDLE_S", 0.1)
+    monkeypatch.setattr(accept, "IDLE_S", 0.1)
     async with serve() as server:
         speaker = await server.open()
         await speaker.address()
