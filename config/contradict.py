@@ -66,6 +66,10 @@ def _upstreams(settings: Settings) -> Iterator[Contradiction]:
             yield Contradiction((*path, "name"), other, why, "give each its own name")
         names.setdefault(upstream.name, number)
         yield from _credentials(path, upstream)
+        yield from _tokens(path, upstream)
+        yield from _certificate(path, upstream)
+        if settings.relay.auth.mode == "upstream":
+            yield from _people(path, upstream)
 
 
 def _credentials(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
@@ -77,9 +81,74 @@ def _credentials(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
         mend = "write username, or remove it"
         yield Contradiction(password_file, username, "has no username", mend)
     clear = upstream.tls == "none" and not is_loopback(upstream.host)
-    if upstream.username and upstream.auth != "none" and clear:
-        why = "would send the password without TLS"
-        yield Contradiction((*path, "tls"), username, why, 'write "starttls" or "implicit"')
+    if upstream.username and upstream.auth in {"password", "xoauth2"} and clear:
+        secret = "token" if upstream.auth == "xoauth2" else "password"
+        why = f"would send the {secret} without TLS"
+        yield Contradiction((*path, "tls"), username, why, _SECURE)
+
+
+_SECURE = 'write "starttls" or "implicit"'
+_TOKEN_OPTIONS = (
+    "oauth_token_url",
+    "oauth_client_id",
+    "oauth_client_secret_file",
+    "oauth_scope",
+    "oauth_refresh_token_file",
+)
+_CERTIFICATE_OPTIONS = ("client_certificate_file", "client_private_key_file")
+
+
+def _tokens(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
+    if upstream.auth != "xoauth2":
+        yield from _unused(path, upstream, _TOKEN_OPTIONS, "xoauth2")
+        return
+    for name in ("username", "oauth_token_url", "oauth_client_id"):
+        yield from _needed(path, upstream, name)
+    if upstream.oauth_client_secret_file is None and upstream.oauth_refresh_token_file is None:
+        secret: KeyPath = (*path, "oauth_client_secret_file")
+        why = "has neither oauth_client_secret_file nor oauth_refresh_token_file"
+        yield Contradiction((*path, "auth"), secret, why, "write one of them, or both")
+    if upstream.password_file is not None:
+        file: KeyPath = (*path, "password_file")
+        yield Contradiction(file, (*path, "auth"), 'is not used by auth = "xoauth2"', "remove it")
+
+
+def _certificate(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
+    if upstream.auth != "certificate":
+        yield from _unused(path, upstream, _CERTIFICATE_OPTIONS, "certificate")
+        return
+    for name in _CERTIFICATE_OPTIONS:
+        yield from _needed(path, upstream, name)
+    if upstream.tls not in {"starttls", "implicit"}:
+        why = "would show no certificate, for it does not insist on TLS"
+        yield Contradiction((*path, "tls"), (*path, "auth"), why, _SECURE)
+
+
+def _people(path: KeyPath, upstream: Upstream) -> Iterator[Contradiction]:
+    mode: KeyPath = ("relay", "auth", "mode")
+    if upstream.auth != "password":
+        why = 'is not "password", and relay.auth.mode = "upstream" has people sign in there'
+        yield Contradiction((*path, "auth"), mode, why, 'write "password"')
+    if upstream.tls == "none" and not upstream.username and not is_loopback(upstream.host):
+        why = "would send people's passwords without TLS"
+        yield Contradiction((*path, "tls"), mode, why, _SECURE)
+
+
+def _needed(path: KeyPath, upstream: Upstream, name: str) -> Iterator[Contradiction]:
+    if not getattr(upstream, name):
+        why = f'is "{upstream.auth}", and there is no {name}'
+        yield Contradiction((*path, "auth"), (*path, name), why, f"write {name}")
+
+
+def _unused(
+    path: KeyPath, upstream: Upstream, names: tuple[str, ...], auth: str
+) -> Iterator[Contradiction]:
+    for name in names:
+        # With "none" what was used before may stay.
+        if getattr(upstream, name) and upstream.auth != "none":
+            why = f'is not used by auth = "{upstream.auth}"'
+            mend = f'write auth = "{auth}", or remove it'
+            yield Contradiction((*path, name), (*path, "auth"), why, mend)
 
 
 def _retry(settings: Settings) -> Iterator[Contradiction]:

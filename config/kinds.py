@@ -157,6 +157,15 @@ def _base_url(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
+def _token_url(value: str) -> str:
+    host = url_host(value)
+    if value.startswith("http:") and host and not is_loopback(host):
+        refuse("would send the secret without TLS", f'write "https:{value[5:]}"')
+    if value and (not host or not value.startswith(("https:", "http:")) or "#" in value):
+        refuse("is no https URL", 'write such as "https://oauth2.googleapis.com/token"')
+    return value
+
+
 def _tracking_base(value: str) -> str:
     base = _base_url(value)
     if base.startswith("http:") and not is_loopback(url_host(base)):
@@ -228,6 +237,7 @@ Host = Annotated[str, AfterValidator(_host), Kind("host name or IP address")]
 Listen = Annotated[Endpoint, BeforeValidator(_endpoint), Kind("address and port")]
 Network = Annotated[IPNetwork, BeforeValidator(_network), Kind("network")]
 BaseUrl = Annotated[str, AfterValidator(_base_url), Kind("URL of scheme and host")]
+TokenUrl = Annotated[str, AfterValidator(_token_url), Kind("https URL")]
 TrackingBase = Annotated[str, AfterValidator(_tracking_base), Kind("URL of scheme and host")]
 SqliteUrl = Annotated[str, AfterValidator(_sqlite_url), Kind("database URL")]
 Pattern = Annotated[str, AfterValidator(_pattern), Kind("pattern of addresses")]

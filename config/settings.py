@@ -36,6 +36,7 @@ from config.kinds import (
     SqliteUrl,
     Switch,
     Text,
+    TokenUrl,
     TrackingBase,
     later,
 )
@@ -137,12 +138,32 @@ class Upstream(Section):
     """`starttls` and `implicit` verify the certificate and never send without; `opportunistic`
     takes what is offered, unverified; `none` where the way is safe by itself, as on one machine."""
     username: str = ""
-    """Name to sign in with; empty: without signing in."""
+    """Name to sign in with; empty: without signing in, or with a certificate alone. Where
+    `relay.auth.mode` is `upstream` it serves for reports and for mail nobody signed in for."""
     password_file: OptionalFile = None
     """File whose first line is the password; relative to this file. Keep it readable for the
     relay's user alone."""
-    auth: Annotated[UpstreamAuth, later("xoauth2", "certificate")] = "password"
-    """How to sign in where `username` is set; `none`: never."""
+    auth: UpstreamAuth = "password"
+    """How to sign in: `password` where `username` is set, `xoauth2` with an OAuth access token,
+    `certificate` with one of ours in the TLS handshake; `none`: never. Microsoft 365 and Gmail
+    switch passwords off."""
+    oauth_token_url: TokenUrl = ""
+    """Where `xoauth2` asks for access tokens, as the provider's documentation says."""
+    oauth_client_id: str = ""
+    """The application's id there."""
+    oauth_client_secret_file: OptionalFile = None
+    """File whose first line is the application's secret; relative to this file."""
+    oauth_scope: str = ""
+    """What the token is asked for; Microsoft 365: `https://outlook.office365.com/.default`."""
+    oauth_refresh_token_file: OptionalFile = None
+    """File whose first line is a refresh token, where tokens are given in a person's name, as Gmail
+    does it; without it they are asked for in the application's own (client credentials)."""
+    client_certificate_file: OptionalFile = None
+    """PEM file of the certificate that `certificate` shows, with its chain; relative to this
+    file."""
+    client_private_key_file: OptionalFile = None
+    """PEM file of its key, without a passphrase; relative to this file. Keep it readable for the
+    relay's user alone."""
     senders: tuple[Pattern, ...] = Field(default=("*",), min_length=1)
     """Which envelope senders it serves: the first upstream that matches, then the next ones that
     match where it can not be reached."""
@@ -150,9 +171,10 @@ class Upstream(Section):
     """At most so many at once. Microsoft 365 allows 3 a mailbox."""
     max_recipients_per_transaction: Positive = 100
     """Copies for more recipients are sent in several transactions (RFC 5321 4.5.3.1.8: 100)."""
-    max_messages_per_minute: Annotated[Count, later()] = 0
-    """0: no limit. Set it to what a provider's plan allows."""
-    saves_sent: Annotated[Switch, later()] = False
+    max_messages_per_minute: Count = 0
+    """More wait in the queue; 0: no limit. Set it to what the provider allows, such as Microsoft
+    365 with 30 a mailbox. Each relay process counts for itself."""
+    saves_sent: Switch = False
     """Set it where the upstream files what it is given in the sender's Sent folder, as Microsoft
     365 and Gmail do, so that he may open his own pixel."""
 

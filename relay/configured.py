@@ -1,10 +1,11 @@
 """The relay's words for what the configuration says."""
 
+import config.settings
 from config.settings import Dkim, Settings
 from ledger.address import domain_key
 from relay.mail import Signing
 from relay.policy import Policy, Rule, TrackingHost
-from relay.upstream import TlsMode, Upstream
+from relay.upstream import ClientCertificate, OAuth, TlsMode, Upstream
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -48,9 +49,31 @@ def upstreams_of(settings: Settings) -> tuple[Upstream, ...]:
             tls=TlsMode(upstream.tls),
             username="" if upstream.auth == "none" else upstream.username,
             password_file=upstream.password_file,
+            oauth=_oauth_of(upstream),
+            certificate=_certificate_of(upstream),
             senders=upstream.senders,
             max_connections=upstream.max_connections,
             max_recipients_per_transaction=upstream.max_recipients_per_transaction,
+            max_messages_per_minute=upstream.max_messages_per_minute,
         )
         for upstream in settings.upstream
     )
+
+
+def _oauth_of(table: config.settings.Upstream) -> OAuth | None:
+    if table.auth != "xoauth2":
+        return None
+    return OAuth(
+        table.oauth_token_url,
+        table.oauth_client_id,
+        table.oauth_client_secret_file,
+        table.oauth_scope,
+        table.oauth_refresh_token_file,
+    )
+
+
+def _certificate_of(table: config.settings.Upstream) -> ClientCertificate | None:
+    shown, key = table.client_certificate_file, table.client_private_key_file
+    if table.auth != "certificate" or shown is None or key is None:
+        return None
+    return ClientCertificate(shown, key)

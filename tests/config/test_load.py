@@ -11,6 +11,7 @@ from ledger.mode import TrackingMode
 
 HOST = '[[upstream]]\nhost = "smtp.example.net"\n'
 DKIM = "[[dkim]]\ndomain = 'a.example'\nselector = 's1'\nprivate_key_file = 'k.pem'\n"
+PEOPLE = "[relay.auth]\nmode = 'upstream'\n[relay.tls]\ncertificate = 'c'\nprivate_key = 'k'"
 ELSEWHERE = '[tracking]\nbase_url = "https://t.example.com"\n'
 
 WRONG = [
@@ -266,6 +267,104 @@ WRONG = [
         ('relay.auth.mode, line 5: has no upstream to ask; write an [[upstream]], or "users"'),
     ),
     (
+        f"{HOST}max_messages_per_minute = -1",
+        "upstream[0].max_messages_per_minute, line 3: is below 0; write 0 or more",
+    ),
+    (
+        (
+            f"{HOST}auth = 'xoauth2'\nusername = 'a'\noauth_client_id = 'c'\n"
+            "oauth_client_secret_file = 's'"
+        ),
+        (
+            'upstream[0].auth, line 3: is "xoauth2", and there is no oauth_token_url; write '
+            "oauth_token_url"
+        ),
+    ),
+    (
+        (
+            f"{HOST}auth = 'xoauth2'\nusername = 'a'\noauth_client_id = 'c'\n"
+            "oauth_token_url = 'https://t.example/'"
+        ),
+        (
+            "upstream[0].auth, line 3: has neither oauth_client_secret_file nor "
+            "oauth_refresh_token_file; write one of them, or both"
+        ),
+    ),
+    (
+        (
+            f"{HOST}auth = 'xoauth2'\nusername = 'a'\noauth_client_id = 'c'\n"
+            "oauth_token_url = 'https://t.example/'\noauth_client_secret_file = 's'\n"
+            "password_file = 'p'"
+        ),
+        'upstream[0].password_file, line 8: is not used by auth = "xoauth2"; remove it',
+    ),
+    (
+        (
+            f"{HOST}auth = 'xoauth2'\nusername = 'a'\noauth_client_id = 'c'\n"
+            "oauth_token_url = 'https://t.example/'\noauth_client_secret_file = 's'\ntls = 'none'"
+        ),
+        'upstream[0].tls, line 8: would send the token without TLS; write "starttls" or "implicit"',
+    ),
+    (
+        f"{HOST}oauth_token_url = 'http://t.example/'",
+        (
+            "upstream[0].oauth_token_url, line 3: would send the secret without TLS; "
+            'write "https://t.example/"'
+        ),
+    ),
+    (
+        f"{HOST}oauth_token_url = 't.example/token'",
+        (
+            "upstream[0].oauth_token_url, line 3: is no https URL; write such as "
+            '"https://oauth2.googleapis.com/token"'
+        ),
+    ),
+    (
+        f"{HOST}oauth_scope = 'x'",
+        (
+            'upstream[0].oauth_scope, line 3: is not used by auth = "password"; write '
+            'auth = "xoauth2", or remove it'
+        ),
+    ),
+    (
+        f"{HOST}auth = 'certificate'\nclient_certificate_file = 'c'",
+        (
+            'upstream[0].auth, line 3: is "certificate", and there is no client_private_key_file; '
+            "write client_private_key_file"
+        ),
+    ),
+    (
+        (
+            f"{HOST}auth = 'certificate'\nclient_certificate_file = 'c'\n"
+            "client_private_key_file = 'k'\ntls = 'opportunistic'"
+        ),
+        (
+            "upstream[0].tls, line 6: would show no certificate, for it does not insist on TLS; "
+            'write "starttls" or "implicit"'
+        ),
+    ),
+    (
+        f"{HOST}client_private_key_file = 'k'",
+        (
+            'upstream[0].client_private_key_file, line 3: is not used by auth = "password"; write '
+            'auth = "certificate", or remove it'
+        ),
+    ),
+    (
+        f"{HOST}tls = 'none'\n{PEOPLE}",
+        (
+            "upstream[0].tls, line 3: would send people's passwords without TLS; "
+            'write "starttls" or "implicit"'
+        ),
+    ),
+    (
+        f"{HOST}auth = 'none'\n{PEOPLE}",
+        (
+            'upstream[0].auth, line 3: is not "password", and relay.auth.mode = "upstream" has people '
+            'sign in there; write "password"'
+        ),
+    ),
+    (
         "[server\n",
         (
             "line 1, column 8: is not TOML: expected ']' at the end of a table declaration; "
@@ -276,10 +375,6 @@ WRONG = [
 
 LATER = [
     ("[database]\nurl = 'postgresql+asyncpg://h/d'", "database.url, line 2"),
-    (f"{HOST}auth = 'xoauth2'", "upstream[0].auth, line 3"),
-    (f"{HOST}auth = 'certificate'", "upstream[0].auth, line 3"),
-    (f"{HOST}max_messages_per_minute = 5", "upstream[0].max_messages_per_minute, line 3"),
-    (f"{HOST}saves_sent = true", "upstream[0].saves_sent, line 3"),
     ("[notices]\nhold_s = 5", "notices, line 1"),
     ("[[webhook]]\nurl = 'https://x.example'", "webhook, line 1"),
     ("[console.oidc]\nissuer = 'x'", "console.oidc, line 1"),

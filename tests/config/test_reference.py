@@ -41,7 +41,10 @@ def test_every_line_of_the_example_may_be_put_in_force(tmp_path: Path) -> None:
     assert said == known
 
 
-UNREAD = {"retain_content_s": "what it is here is all there is: config.contradict"}
+UNREAD = {
+    "retain_content_s": "what it is here is all there is: config.contradict",
+    "saves_sent": "the collector reads it when it tells a sender's own opens",
+}
 
 
 def test_every_option_is_read_by_somebody() -> None:
