@@ -25,6 +25,9 @@ from ledger.schema import audit
 OPERATOR = "operator"
 """Whoever runs commands on the machine, or came in by the link that the start prints."""
 
+STRANGER = "stranger"
+"""Whoever tried to sign in and was not let in."""
+
 NO_HASH = "0" * 64
 """What stands before the first row."""
 
@@ -50,7 +53,7 @@ class AuditEntry:
 
     at: datetime
     actor: str
-    """A pseudonym, or OPERATOR, or `token:NAME`."""
+    """A pseudonym, or OPERATOR, STRANGER, or `token:NAME`."""
     action: str
     """What was done, in the past tense: `person.added`."""
     subject_kind: str | None = None

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.address import Address, parse_address
 from ledger.event import Agent, Attribution, Event, EventType
 from ledger.mode import TrackingMode
+from ledger.owner import Owner, of_owner_events
 from ledger.schema import copy_recipients, events
 
 
@@ -42,6 +43,8 @@ class EventFilter:
     message_id: str | None = None
     """With or without angle brackets."""
     send_id: str | None = None
+    owner: Owner | None = None
+    """Of mail that this person sent or signed in to send."""
     types: frozenset[EventType] = frozenset()
     classifications: frozenset[Agent] = frozenset()
 
@@ -98,6 +101,8 @@ def _conditions(wanted: EventFilter) -> list[ColumnElement[bool]]:
         conditions.append(events.c.message_id == wanted.message_id.strip().strip("<>"))
     if wanted.send_id is not None:
         conditions.append(events.c.send_id == wanted.send_id)
+    if wanted.owner is not None:
+        conditions.append(of_owner_events(wanted.owner))
     if wanted.types:
         conditions.append(events.c.type.in_(sorted(wanted.types)))
     if wanted.classifications:

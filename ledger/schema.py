@@ -70,6 +70,7 @@ spooled_sends = Table(
     Column("message_id", Text),
     Column("subject", Text),
     Column("template", LargeBinary, nullable=False, comment="encoded Template, versioned"),
+    Column("credential", LargeBinary, comment="sealed: relay.seal; null: it goes as ourselves"),
 )
 
 spooled_copies = Table(

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.event import Agent, EventType
 from ledger.fact import unpack_verdict
 from ledger.mode import TrackingMode
+from ledger.owner import Owner, of_owner_sends
 from ledger.schema import copies, copy_recipients, events, sends
 
 NAMED_RECIPIENTS = 3
@@ -63,9 +64,17 @@ class SendRecord:
     metadata: Mapping[str, str]
 
 
-async def read_send(connection: AsyncConnection, send_id: str) -> SendRecord | None:
-    """Return a send as it was accepted, or None where there is none of this name."""
-    row = (await connection.execute(select(sends).where(sends.c.send_id == send_id))).one_or_none()
+async def read_send(
+    connection: AsyncConnection, send_id: str, owner: Owner | None = None
+) -> SendRecord | None:
+    """Return a send as it was accepted, or None where there is none of this name.
+
+    With an owner, none is there but his own.
+    """
+    statement = select(sends).where(sends.c.send_id == send_id)
+    if owner is not None:
+        statement = statement.where(of_owner_sends(owner))
+    row = (await connection.execute(statement)).one_or_none()
     if row is None:
         return None
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
@@ -73,13 +82,18 @@ async def read_send(connection: AsyncConnection, send_id: str) -> SendRecord | N
 
 
 async def list_summaries(
-    connection: AsyncConnection, limit: int, before: str | None = None
+    connection: AsyncConnection, limit: int, before: str | None = None, owner: Owner | None = None
 ) -> tuple[SendSummary, ...]:
-    """Return sends, the latest first; `before` is the last `send_id` of the page before."""
+    """Return sends, the latest first; `before` is the last `send_id` of the page before.
+
+    With an owner, none but his own.
+    """
     # The primary key serves: names of sends sort as their moments do.
     page = select(sends.c.send_id, sends.c.accepted_at, sends.c.sender, sends.c.subject)
     if before is not None:
         page = page.where(sends.c.send_id < before)
+    if owner is not None:
+        page = page.where(of_owner_sends(owner))
     rows = (await connection.execute(page.order_by(sends.c.send_id.desc()).limit(limit))).all()
     send_ids = [row.send_id for row in rows]
     people = await _recipients(connection, send_ids)

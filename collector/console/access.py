@@ -1,4 +1,4 @@
-"""Who is let in: one-time links, sessions, sign-out.
+"""Who is let through: sessions, the tokens of forms, roles.
 
 Law: without a session only the open paths answer; every other path, known or not, leads to sign-in.
 Law: a form without its session's token changes nothing.
@@ -15,29 +15,21 @@ from yarl import URL
 
 from collector.console.desk import DESK, Desk
 from collector.console.guard import PROBES, STATIC_PATH, Handler
-from collector.console.page import FORM_TOKEN, PERSON, render_page
+from collector.console.page import FORM_TOKEN, PERSON
+from collector.console.roles import may
 from ledger.audit import Author
 from ledger.engine import Store
-from ledger.sessions import (
-    Pass,
-    Person,
-    end_session,
-    find_session,
-    find_sign_in_link,
-    hash_secret,
-    keep_sign_in_link,
-    use_sign_in_link,
-)
+from ledger.sessions import Pass, Person, find_session, hash_secret, keep_sign_in_link
 
 LINK_LIFE = timedelta(hours=12)
 """A link is printed where Indicia is started; somebody uses it within the working day."""
 SESSION_LIFE = timedelta(days=7)
 """Signing in weekly is bearable, and a lost machine is shut out within a week."""
 
-_SECRET_BYTES = 32
+SECRET_BYTES = 32
+"""Of links and sessions: as many as nobody guesses."""
+
 _OPEN = PROBES | {"/login"}
-_NEXT_COOKIE = "indicia-next"
-_NEXT_LIFE_S = 600
 _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
 
@@ -46,7 +38,7 @@ async def make_sign_in_link(ledger: Store, public_url: str, person: Person, auth
 
     Only the hash of its secret is kept.
     """
-    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    secret = secrets.token_urlsafe(SECRET_BYTES)
     link = Pass(hash_secret(secret), author.at + LINK_LIFE)
     await keep_sign_in_link(ledger, link, person, author)
     return str(URL(public_url) / "login" % {"code": secret})
@@ -59,6 +51,18 @@ def safe_path(path: str) -> str:
     so no browser reads another host in it.
     """
     return path if _PATH.fullmatch(path) else "/"
+
+
+@web.middleware
+async def require_role(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let a request through where the person's role may use its route."""
+    resource = request.match_info.route.resource
+    # Without a resource it is nobody's route, and answered so; strangers get no further than OPEN.
+    if resource is not None and PERSON in request:
+        role = request[PERSON].role
+        if not may(role, request.method, resource.canonical):
+            raise web.HTTPForbidden(text=f"Your role, {role.value}, does not open this.")
+    return await handler(request)
 
 
 @web.middleware
@@ -76,63 +80,6 @@ async def require_session(request: web.Request, handler: Handler) -> web.StreamR
         if not hmac.compare_digest(given.encode(), request[FORM_TOKEN].encode()):
             raise web.HTTPForbidden(text="This form is no longer valid. Load the page again.")
     return await handler(request)
-
-
-async def show_sign_in(request: web.Request) -> web.StreamResponse:
-    """Show the button that uses a link up: programs that follow links do not press it."""
-    desk = request.app[DESK]
-    code = request.query.get("code", "")
-    person = await find_sign_in_link(desk.ledger, hash_secret(code), datetime.now(UTC))
-    shown = {"code": code, "link_person": person, "tried": bool(code)}
-    response = render_page(request, "login.html", shown, status=403 if code and not person else 200)
-    if "next" in request.query:
-        response.set_cookie(
-            _NEXT_COOKIE,
-            safe_path(request.query["next"]),
-            max_age=_NEXT_LIFE_S,
-            path="/login",
-            httponly=True,
-            secure=desk.secure,
-            samesite="Lax",
-        )
-    return response
-
-
-async def sign_in(request: web.Request) -> web.StreamResponse:
-    """Exchange a link for a new session; the one there was before ends."""
-    desk = request.app[DESK]
-    form = await request.post()
-    secret, now = secrets.token_urlsafe(_SECRET_BYTES), datetime.now(UTC)
-    session = Pass(hash_secret(secret), now + SESSION_LIFE)
-    link_hash = hash_secret(str(form.get("code", "")))
-    person = await use_sign_in_link(desk.ledger, link_hash, session, now, desk.audit_key)
-    if person is None:
-        shown = {"code": "", "link_person": None, "tried": True}
-        return render_page(request, "login.html", shown, status=403)
-    await _end_own_session(request, desk)
-    response = web.Response(
-        status=303, headers={"Location": safe_path(request.cookies.get(_NEXT_COOKIE, "/"))}
-    )
-    response.del_cookie(_NEXT_COOKIE, path="/login")
-    response.set_cookie(
-        cookie_name(desk),
-        secret,
-        max_age=int(SESSION_LIFE.total_seconds()),
-        path="/",
-        httponly=True,
-        secure=desk.secure,
-        samesite="Lax",
-    )
-    return response
-
-
-async def sign_out(request: web.Request) -> web.StreamResponse:
-    """End the session and go back to sign-in."""
-    desk = request.app[DESK]
-    await _end_own_session(request, desk)
-    response = web.Response(status=303, headers={"Location": "/login"})
-    response.del_cookie(cookie_name(desk), path="/", secure=desk.secure, samesite="Lax")
-    return response
 
 
 def cookie_name(desk: Desk) -> str:
@@ -163,9 +110,3 @@ def _ask_to_sign_in(request: web.Request) -> web.StreamResponse:
         raise web.HTTPUnauthorized(text="Sign in first.")
     location = URL("/login").with_query(next=safe_path(request.raw_path))
     return web.Response(status=303, headers={"Location": str(location)})
-
-
-async def _end_own_session(request: web.Request, desk: Desk) -> None:
-    secret = request.cookies.get(cookie_name(desk))
-    if secret is not None:
-        await end_session(desk.ledger, hash_secret(secret))

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from yarl import URL
 
-from collector.console.access import require_session, show_sign_in, sign_in, sign_out
+from collector.console.access import require_role, require_session
+from collector.console.audit import show_audit
 from collector.console.captured import (
     give_captured,
     show_captured,
@@ -14,11 +15,21 @@ from collector.console.captured import (
     show_captured_copy,
 )
 from collector.console.desk import DESK, Desk
+from collector.console.door import Door
 from collector.console.feed import show_feed, show_stories, stream_news
 from collector.console.guard import Handler, add_headers, refuse_strangers
 from collector.console.health import tell_alive, tell_ready
+from collector.console.login import show_sign_in, sign_in, sign_out
 from collector.console.messages import show_message, show_messages
 from collector.console.page import STATIC, render_page, set_up_pages
+from collector.console.people import (
+    add_person,
+    change_password,
+    change_role,
+    change_send_as,
+    show_people,
+    switch_person,
+)
 from collector.console.watch import Watch
 from config.settings import Settings
 from ledger.keys import load_audit_key
@@ -40,7 +51,7 @@ _TITLES = {
 def build_console(settings: Settings, stores: Stores) -> web.Application:
     """Return the console as an application on open stores; close nothing of them."""
     app = web.Application(
-        middlewares=[show_errors, refuse_strangers, require_session],
+        middlewares=[show_errors, refuse_strangers, require_session, require_role],
         client_max_size=_MAX_FORM_BYTES,
     )
     app[DESK] = Desk(
@@ -49,10 +60,13 @@ def build_console(settings: Settings, stores: Stores) -> web.Application:
         public_url=URL(settings.console.public_url),
         sandbox=settings.captures,
         watch=Watch(stores.ledger),
+        door=Door(stores.ledger),
+        trusted_proxies=settings.collector.trusted_proxies,
         audit_key=load_audit_key(settings.keys_dir),
     )
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_live_pages)
+    app.on_cleanup.append(_close_door)
     set_up_pages(app)
     app.add_routes(
         [
@@ -70,6 +84,13 @@ def build_console(settings: Settings, stores: Stores) -> web.Application:
             web.get(r"/captured/{copy_id:\d{1,19}}", show_captured_copy),
             web.get(r"/captured/{copy_id:\d{1,19}}/body", show_captured_body),
             web.get(r"/captured/{copy_id:\d{1,19}}/mail.eml", give_captured),
+            web.get("/audit", show_audit),
+            web.get("/people", show_people),
+            web.post("/people", add_person),
+            web.post("/people/role", change_role),
+            web.post("/people/send-as", change_send_as),
+            web.post("/people/password", change_password),
+            web.post("/people/disabled", switch_person),
             web.static("/static", STATIC),
         ]
     )
@@ -111,3 +132,7 @@ async def show_errors(request: web.Request, handler: Handler) -> web.StreamRespo
 
 async def _end_live_pages(app: web.Application) -> None:
     await app[DESK].watch.close()
+
+
+async def _close_door(app: web.Application) -> None:
+    app[DESK].door.close()

@@ -12,6 +12,7 @@ from itertools import groupby
 from aiohttp import web
 
 from collector.console.desk import DESK
+from collector.console.own import record_view
 from collector.console.page import render_page
 from collector.console.reading import read_mail
 from ledger.spooled import CapturedCopy, captured_copy, list_captured
@@ -65,6 +66,7 @@ async def show_captured(request: web.Request) -> web.Response:
 async def show_captured_copy(request: web.Request) -> web.Response:
     """Show one copy: its header, its HTML in a frame, its text."""
     copy = await _find(request)
+    await record_view(request, copy.send_id)
     return render_page(
         request, "captured_copy.html", {"copy": copy, "reading": read_mail(copy.raw)}
     )

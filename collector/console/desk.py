@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from aiohttp import web
 from yarl import URL
 
+from collector.console.door import Door
 from collector.console.watch import Watch
+from collector.networks import IpNetwork
 from ledger.engine import Store
 
 
@@ -20,6 +22,9 @@ class Desk:
     sandbox: bool
     """No upstream: mail is captured."""
     watch: Watch
+    door: Door
+    trusted_proxies: tuple[IpNetwork, ...]
+    """Whose word is taken for the client's address: the same that stand before the collector."""
     audit_key: bytes
     """Of the pseudonyms in the audit log."""
 

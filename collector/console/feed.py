@@ -6,14 +6,14 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
 from collector.console.desk import DESK
-from collector.console.page import render_page
+from collector.console.own import owner_for
+from collector.console.page import read_number, render_page
 from collector.console.stories import Numbered, tell_stories
 from ledger.events import EventFilter, select_events
 
 PAGE_EVENTS = 200
 """About thirty mails with what was done with them: more than anybody reads at once."""
 
-_MAX_NUMBER = 2**63 - 1
 _RETRY_MS = 1000
 
 
@@ -49,18 +49,12 @@ async def stream_news(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def read_number(text: str) -> int | None:
-    """Return the event number a text is, None where it is none."""
-    if not (text.isascii() and text.isdigit()) or len(text) > len(str(_MAX_NUMBER)):
-        return None
-    return min(int(text), _MAX_NUMBER)
-
-
 async def _shown(request: web.Request) -> dict[str, object]:
     before = read_number(request.query.get("before", ""))
     seen = read_number(request.query.get("seen", ""))
     async with request.app[DESK].ledger.read() as connection:
-        events = await select_events(connection, EventFilter(), before=before, limit=PAGE_EVENTS)
+        wanted = EventFilter(owner=owner_for(request))
+        events = await select_events(connection, wanted, before=before, limit=PAGE_EVENTS)
     stories = tell_stories(events)
     latest = events[0][0] if events else 0
     fresh = () if seen is None else tuple(one for one in stories if one.number > seen)

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from collector.console.desk import DESK
 from collector.console.dossier import left_parts, link_lines, recipient_lines
+from collector.console.own import owner_for, record_view
 from collector.console.page import render_page
 from collector.console.stories import tell_stories
 from ledger.event import Event
@@ -24,7 +25,7 @@ async def show_messages(request: web.Request) -> web.Response:
     given = request.query.get("before", "")
     before = given if is_ident(given) else None
     async with request.app[DESK].ledger.read() as connection:
-        summaries = await list_summaries(connection, PAGE_SENDS, before)
+        summaries = await list_summaries(connection, PAGE_SENDS, before, owner_for(request))
     shown = {
         "summaries": summaries,
         "older": summaries[-1].send_id if len(summaries) == PAGE_SENDS else None,
@@ -37,13 +38,14 @@ async def show_message(request: web.Request) -> web.Response:
     """Tell all that is known of one send."""
     send_id = request.match_info["send_id"]
     async with request.app[DESK].ledger.read() as connection:
-        send = await read_send(connection, send_id)
+        send = await read_send(connection, send_id, owner_for(request))
         events = await select_events(connection, EventFilter(send_id=send_id), limit=STORY_EVENTS)
     if send is None:
         raise web.HTTPNotFound(
             text="No message of this name is on record. If it was sent this moment, "
             "it will be here in a second."
         )
+    await record_view(request, send_id)
     stories = tell_stories(events)
     recipients = recipient_lines(send.verdict, events)
     shown = {

@@ -11,10 +11,13 @@ from aiohttp import web
 
 from collector.console import wording
 from collector.console.desk import DESK
+from collector.console.roles import may
 from ledger.sessions import Person
 
 PAGES = Path(__file__).parent / "pages"
 STATIC = Path(__file__).parent / "static"
+
+_MAX_NUMBER = 2**63 - 1
 
 PERSON = web.RequestKey("person", Person)
 """Who has signed in; set by access."""
@@ -48,13 +51,22 @@ def render_page(
     request: web.Request, name: str, shown: Mapping[str, object], status: int = 200
 ) -> web.Response:
     """Return a page with what it shows, and the frame every page has."""
+    person = request.get(PERSON)
     frame = {
         "path": request.path,
-        "person": request.get(PERSON),
+        "person": person,
+        "opens": lambda route: person is not None and may(person.role, "GET", route),
         "form_token": request.get(FORM_TOKEN),
         "sandbox": request.app[DESK].sandbox,
     }
     return aiohttp_jinja2.render_template(name, request, {**frame, **shown}, status=status)
+
+
+def read_number(text: str) -> int | None:
+    """Return the number of a row that a text is, None where it is none."""
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(_MAX_NUMBER)):
+        return None
+    return min(int(text), _MAX_NUMBER)
 
 
 def tell_instant(at: datetime) -> str:

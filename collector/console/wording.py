@@ -1,13 +1,17 @@
 """What codes mean in words: the texts of the pages."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from collector.reasons import REASON_WORDS
 from ledger.event import Agent, Attribution, Event, EventType
+from ledger.role import Role
 
 OPENED, CLICKED = EventType.OPENED, EventType.CLICKED
 """For the pages, which know no other names of types."""
 
+_PSEUDONYM = re.compile(r"[0-9a-f]{32}")
 _VERY_LIKELY = 0.8
 _PROBABLY = 0.6
 
@@ -207,3 +211,60 @@ _PASSED = {
 def tell_passed(reason: str) -> str:
     """Return why something was left alone; a code not known here is shown as it is."""
     return _PASSED.get(reason, reason.replace("_", " "))
+
+
+_ACTIONS = {
+    "person.added": "added",
+    "person.role": "changed the role of",
+    "person.send_as": "changed who may be sent as by",
+    "person.password": "set the password of",
+    "person.disabled": "disabled",
+    "person.enabled": "enabled",
+    "person.link_made": "made a sign-in link for",
+    "person.signed_in": "signed in",
+    "person.refused": "tried to sign in",
+    "token.created": "created the API token",
+    "token.revoked": "revoked the API token",
+    "send.viewed": "looked at the mail",
+}
+
+
+def tell_action(action: str) -> str:
+    """Return what was done by the audit log; an action not known here is shown as it is."""
+    return _ACTIONS.get(action, action.replace(".", ": ").replace("_", " "))
+
+
+def tell_party(name: str, kind: str | None) -> str:
+    """Return who or what an audit entry names; a pseudonym, which is nobody's account, shortened.
+
+    `kind` is that of a subject, None of who acts.
+    """
+    if name == "stranger":
+        return "Somebody"
+    if _PSEUDONYM.fullmatch(name) is None:
+        return name
+    whom = "a recipient" if kind == "recipient" else "somebody without an account"
+    return f"{whom} ({name[:8]})"
+
+
+_ROLES = {
+    Role.ADMIN: "admin: sees and changes all",
+    Role.AUDITOR: "auditor: sees all, changes nothing",
+    Role.USER: "user: sees what came of own mail",
+}
+
+
+def tell_role(role: Role) -> str:
+    """Return a role and what it may do."""
+    return _ROLES[role]
+
+
+def tell_detail(detail: Mapping[str, object]) -> str:
+    """Return what an audit entry says besides, on one line."""
+    return ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in detail.items())
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

@@ -246,6 +246,7 @@ def _make_sends() -> None:
         sa.Column("metadata", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("send_id", name=op.f("pk_sends")),
     )
+    op.create_index("ix_sends_account", "sends", ["account"], unique=False)
     op.create_index("ix_sends_message_id", "sends", ["message_id"], unique=False)
     op.create_index("ix_sends_time", "sends", ["accepted_at"], unique=False)
 

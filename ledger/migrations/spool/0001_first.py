@@ -115,6 +115,12 @@ def _make_spooled_sends() -> None:
         sa.Column(
             "template", sa.LargeBinary(), nullable=False, comment="encoded Template, versioned"
         ),
+        sa.Column(
+            "credential",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="sealed: relay.seal; null: it goes as ourselves",
+        ),
         sa.PrimaryKeyConstraint("send_id", name=op.f("pk_spooled_sends")),
     )
 

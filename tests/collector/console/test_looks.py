@@ -87,7 +87,12 @@ async def test_every_page_fits_has_no_fault_and_asks_no_other_host(
             f"/messages/{send_id}",
             "/captured",
             "/captured/1001",
+            "/people",
+            "/people?done=odd",
+            "/audit",
+            "/audit?about=nobody",
             f"/login?code={await console.link_code()}",
+            "/login",
         ):
             await page.goto(console.base + path)
             for summary in await page.locator("summary").all():
@@ -100,9 +105,8 @@ async def test_every_page_fits_has_no_fault_and_asks_no_other_host(
             )
             assert ("20, 23, 27" in paper) is (scheme == "dark")
             if folder := os.environ.get("INDICIA_SCREENSHOTS"):
-                name = (
-                    f"{path.split('?')[0].strip('/').replace('/', '-') or 'feed'}-{width}-{scheme}"
-                )
+                code = path.split("code")[0].strip("/").replace("/", "-").replace("?", "-")
+                name = f"{code or 'feed'}-{width}-{scheme}"
                 await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 

@@ -1,0 +1,45 @@
+"""What each role may see and do: one table for all routes.
+
+Law: a route that is not in the table is nobody's.
+"""
+
+from collections.abc import Mapping
+
+from ledger.role import Role
+
+_EVERYBODY = frozenset(Role)
+_OVERSEERS = frozenset({Role.ADMIN, Role.AUDITOR})
+_ADMINS = frozenset({Role.ADMIN})
+
+OPEN = frozenset({"/healthz", "/readyz", "/login", "/static"})
+"""Routes that answer strangers, and so every role."""
+
+MAY: Mapping[str, frozenset[Role]] = {
+    "POST /logout": _EVERYBODY,
+    # A user sees his own mail there, and nothing of others': collector.console.own.
+    "GET /": _EVERYBODY,
+    "GET /feed": _EVERYBODY,
+    "GET /live": _EVERYBODY,
+    "GET /messages": _EVERYBODY,
+    "GET /messages/{send_id}": _EVERYBODY,
+    # The content of mail, whoever sent it.
+    "GET /captured": _OVERSEERS,
+    "GET /captured/{copy_id}": _OVERSEERS,
+    "GET /captured/{copy_id}/body": _OVERSEERS,
+    "GET /captured/{copy_id}/mail.eml": _OVERSEERS,
+    "GET /audit": _OVERSEERS,
+    "GET /people": _ADMINS,
+    "POST /people": _ADMINS,
+    "POST /people/role": _ADMINS,
+    "POST /people/send-as": _ADMINS,
+    "POST /people/password": _ADMINS,
+    "POST /people/disabled": _ADMINS,
+}
+"""Who may use a route, by method and by path as the router writes it."""
+
+
+def may(role: Role, method: str, route: str) -> bool:
+    """Tell whether a role may use a route; HEAD is GET."""
+    if route in OPEN:
+        return True
+    return role in MAY.get(f"{'GET' if method == 'HEAD' else method} {route}", frozenset())
