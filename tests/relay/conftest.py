@@ -38,6 +38,8 @@ class Taken:
     recipients: tuple[str, ...]
     content: bytes
     """As it was on the wire, without the full stop."""
+    person: str = ""
+    """Who was signed in."""
 
 
 DROP = b"\0drop"
@@ -62,6 +64,8 @@ class FakeUpstream:
     tls: ssl.SSLContext | None = None
     implicit: bool = False
     password: tuple[str, str] | None = None
+    people: dict[str, str] = field(default_factory=dict)
+    """More who may sign in: names and passwords, or tokens."""
     after_starttls: bytes = b""
     """Sent in clear in the packet of the 220 to STARTTLS."""
     port: int = 0
@@ -135,6 +139,7 @@ class _Session:
     """MAIL was taken."""
     recipients: list[str] = field(default_factory=list)
     secured: bool = False
+    person: str = ""
 
     async def run(self) -> None:
         await self.answer("CONNECT", "", b"220 fake ESMTP\r\n")
@@ -195,12 +200,26 @@ class _Session:
 
     async def auth(self, line: str) -> None:
         words = line.split(" ")
-        assert words[1] == "PLAIN"
-        _, username, password = base64.b64decode(words[2]).decode().split("\0")
-        good = (username, password) == self.server.password
+        match words[1]:
+            case "PLAIN":
+                _, *who = base64.b64decode(words[2]).decode().split("\0")
+            case "XOAUTH2":
+                user, bearer, _, _ = base64.b64decode(words[2]).decode().split("\1")
+                who = [user.removeprefix("user="), bearer.removeprefix("auth=Bearer ")]
+            case mechanism:
+                assert mechanism == "EXTERNAL"
+                who = [base64.b64decode(words[2].strip("=") and words[2]).decode(), ""]
+        username, password = who
+        good = (username, password) == self.server.password or (
+            self.server.people.get(username) == password
+        )
         usual = b"235 2.7.0 welcome\r\n" if good else b"535 5.7.8 no\r\n"
+        if words[1] == "XOAUTH2" and not good:
+            self.writer.write(b"334 eyJzdGF0dXMiOiI0MDEifQ==\r\n")
+            assert await self.reader.readuntil(b"\r\n") == b"\r\n"
         if (await self.answer("AUTH", line, usual)).startswith(b"235"):
             self.server.signed_in.append((username, password))
+            self.person = username
 
     async def content(self) -> None:
         await self.answer("CONTENT", "", b"")
@@ -210,7 +229,8 @@ class _Session:
         self.server.received.append(bytes(raw[2:-3]))
         said = await self.answer(".", "", b"250 2.0.0 taken\r\n")
         if said.startswith(b"250 "):
-            self.server.taken.append(Taken(self.sender, tuple(self.recipients), bytes(raw[2:-3])))
+            taken = Taken(self.sender, tuple(self.recipients), bytes(raw[2:-3]), self.person)
+            self.server.taken.append(taken)
 
     async def answer(self, verb: str, line: str, usual: bytes) -> bytes:
         said = self.server.says.get(verb, usual)
@@ -260,6 +280,10 @@ class Authority:
     expired: ssl.SSLContext
     unknown: ssl.SSLContext
     """Of another authority."""
+    demanding: ssl.SSLContext
+    """Of a server that wants a certificate of ours."""
+    ours: trustme.LeafCert
+    """That certificate, for relay.example."""
 
 
 @pytest.fixture(scope="session")
@@ -276,13 +300,23 @@ def authority() -> Authority:
         certificate.configure_cert(context)
         return context
 
+    def new_verified() -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        known.configure_trust(context)
+        return context
+
+    demanding = server_context(known.issue_cert("localhost", "127.0.0.1"))
+    demanding.verify_mode = ssl.CERT_REQUIRED
+    known.configure_trust(demanding)
     past = datetime(2020, 1, 1, tzinfo=UTC)
     return Authority(
-        TlsContexts(verified, unverified),
+        TlsContexts(verified, unverified, new_verified),
         good=server_context(known.issue_cert("localhost", "127.0.0.1")),
         wrong_name=server_context(known.issue_cert("other.example")),
         expired=server_context(known.issue_cert("localhost", "127.0.0.1", not_after=past)),
         unknown=server_context(other.issue_cert("localhost", "127.0.0.1")),
+        demanding=demanding,
+        ours=known.issue_cert("relay.example"),
     )
 
 

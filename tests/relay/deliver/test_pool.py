@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from relay.deliver.hop import Unreachable
+from relay.mail import Credential
 from relay.reply import Delivered, Reply
 from relay.upstream import Timeouts
 
@@ -203,3 +204,90 @@ async def test_those_who_were_refused_beside_others_are_told_when_these_end(
     hop = next_hop(server, max_connections=3)
     told = await asyncio.gather(*(hop.deliver_copy(envelope(), content) for _ in range(3)))
     assert sorted(type(one).__name__ for one in told) == ["Unreachable", "Unreachable", "tuple"]
+
+
+ANN, BOB = Credential("ann@x.example", "a"), Credential("bob@x.example", "b")
+PEOPLE = {ANN.username: ANN.password, BOB.username: BOB.password}
+
+
+async def test_nobody_is_lent_a_connection_of_another(
+    fake_upstream: Any, next_hop: Any, envelope: Any, authority: Any
+) -> None:
+    """Law: nobody is lent a connection that was signed in for another."""
+    server = await fake_upstream(tls=authority.good, extensions=("AUTH PLAIN",), people=PEOPLE)
+    hop = next_hop(server, tls="starttls", max_connections=3)
+    senders = [ANN, BOB, None] * 8
+    told = await asyncio.gather(
+        *(
+            hop.deliver_copy(envelope(f"{number}@x.example"), content, sender)
+            for number, sender in enumerate(senders)
+        )
+    )
+    assert all(isinstance(outcomes[0], Delivered) for outcomes in told)
+    sent = {one.recipients[0]: one.person for one in server.taken}
+    assert sent == {
+        f"{number}@x.example": sender.username if sender else ""
+        for number, sender in enumerate(senders)
+    }
+    assert server.most_at_once <= 3
+
+
+async def test_what_is_kept_for_others_gives_way(
+    fake_upstream: Any, next_hop: Any, envelope: Any, authority: Any
+) -> None:
+    server = await fake_upstream(tls=authority.good, extensions=("AUTH PLAIN",), people=PEOPLE)
+    hop = next_hop(server, tls="starttls", max_connections=1)
+    for sender in (ANN, BOB, ANN, ANN, None):
+        assert isinstance((await hop.deliver_copy(envelope(), content, sender))[0], Delivered)
+    assert [one.person for one in server.taken] == [
+        *(ANN.username, BOB.username, ANN.username, ANN.username),
+        "",
+    ]
+    assert (server.connections, server.most_at_once) == (4, 1)
+
+
+async def test_where_the_upstream_allows_fewer_what_is_kept_for_others_gives_way(
+    fake_upstream: Any, next_hop: Any, envelope: Any, authority: Any
+) -> None:
+    server = await fake_upstream(tls=authority.good, extensions=("AUTH PLAIN",), people=PEOPLE)
+    server.says["CONNECT"] = lambda _line: (
+        b"220 welcome\r\n" if server.at_once < 2 else b"421 4.7.0 one at a time\r\n"
+    )
+    hop = next_hop(server, tls="starttls", max_connections=3)
+    for sender in (ANN, BOB, ANN):
+        assert isinstance((await hop.deliver_copy(envelope(), content, sender))[0], Delivered)
+    assert not hop.resting
+
+
+async def test_a_person_who_is_not_let_in_rests_alone(
+    fake_upstream: Any, next_hop: Any, envelope: Any, authority: Any
+) -> None:
+    server = await fake_upstream(tls=authority.good, extensions=("AUTH PLAIN",), people=PEOPLE)
+    hop = next_hop(server, tls="starttls", timeouts=RESTS)
+    wrong = Credential(ANN.username, "changed")
+    for _ in range(5):
+        told = await hop.deliver_copy(envelope(), content, wrong)
+        assert told == Unreachable(told.reply, refused=True)
+    # An account is locked by many tries: one is made, and after the rest another.
+    assert server.verbs.count("AUTH") == 1
+    assert isinstance((await hop.deliver_copy(envelope(), content, ANN))[0], Delivered)
+    loop = asyncio.get_running_loop()
+    until_s = hop._pool._people[wrong].until_s
+    while loop.time() < until_s:  # noqa: ASYNC110 - until the clock of the loop has gone on
+        await asyncio.sleep(0.01)
+    server.people[ANN.username] = "changed"
+    assert isinstance((await hop.deliver_copy(envelope(), content, wrong))[0], Delivered)
+    assert hop._pool._people == {}
+
+
+async def test_those_who_were_refused_long_ago_are_forgotten(
+    fake_upstream: Any, next_hop: Any, envelope: Any, authority: Any, monkeypatch: Any
+) -> None:
+    server = await fake_upstream(tls=authority.good, extensions=("AUTH PLAIN",))
+    hop = next_hop(server, tls="starttls")
+    await hop.deliver_copy(envelope(), content, ANN)
+    loop = asyncio.get_running_loop()
+    later_s = loop.time() + 1000
+    monkeypatch.setattr(loop, "time", lambda: later_s)
+    await hop.deliver_copy(envelope(), content, BOB)
+    assert list(hop._pool._people) == [BOB]
