@@ -120,12 +120,17 @@ class Guesses:
             place.wrong, place.bans = 0, 0
         delay_s = min(_FIRST_DELAY_S * 2.0 ** min(place.wrong, 16), _LONGEST_DELAY_S)
         place.wrong, place.wrong_at = place.wrong + 1, now
+        self.note(peer, guess, now)
+        return delay_s
+
+    def note(self, peer: IPAddress | None, guess: Hashable, now: float) -> None:
+        """Count a guess, one too that was turned away: it was compared with what is remembered."""
+        place = _kept(self._places, _place_of(peer), _Place)
         place.guesses.setdefault(guess, now)
         if len(place.guesses) >= _MAX_GUESSES:
             _, first_at = place.guesses.popitem(last=False)
             if now - first_at < _GUESSES_WITHIN_S:
                 _ban(place, now)
-        return delay_s
 
     def _is_at_home(self, peer: IPAddress | None, account: str) -> bool:
         return (account, _place_of(peer)) in self._at_home

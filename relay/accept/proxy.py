@@ -10,8 +10,6 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from relay.accept.login import IPAddress, plain_address
 
-MAX_HEADER_BYTES = 16 + 65_535  # version 2: the length is of 16 bits
-
 _SHORTEST_BYTES = len(b"PROXY UNKNOWN\r\n")
 _LONGEST_LINE_BYTES = 107  # version 1, section 2.1
 _LINE_START = b"PROXY "

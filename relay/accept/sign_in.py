@@ -52,7 +52,9 @@ class SignIn:
             signed_in = await self._check.recall(credential)
             if signed_in is not None:
                 return signed_in
+            guess = self._memory.digest(credential)
             if not self._guesses.begin(peer, account, self._clock()):
+                self._guesses.note(peer, guess, self._clock())
                 return phrases.TOO_MANY_TRIES
             signed_in = await self._verify(credential, peer)
         except UnknowableError:
@@ -60,7 +62,6 @@ class SignIn:
         if signed_in is not None:
             self._guesses.right(peer, account)
             return signed_in
-        guess = self._memory.digest(credential)
         await asyncio.sleep(self._guesses.wrong(peer, guess, self._clock()))
         return phrases.WRONG_CREDENTIAL
 
