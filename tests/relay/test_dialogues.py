@@ -1,6 +1,7 @@
 """The conversations of tests/dialogues, played over real sockets."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -8,10 +9,15 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+import trustme
 
+from relay.accept.allowance import Allowance
+from relay.accept.connection import Tls
 from relay.accept.door import Door
+from relay.accept.login import SignedIn
 from relay.accept.session import Session, Terms
-from relay.mail import Submission
+from relay.accept.sign_in import SignIn
+from relay.mail import Credential, Submission
 from relay.reply import Reply
 
 FOLDER = Path(__file__).parent.parent / "dialogues"
@@ -27,11 +33,36 @@ class Taken:
         return Reply(250, "2.0.0", "OK taken")
 
 
+class Check:
+    """Knows alice@b.test by the password `right`."""
+
+    async def recall(self, _credential: Credential) -> SignedIn | None:
+        return None
+
+    async def verify(self, credential: Credential) -> SignedIn | None:
+        right = credential == Credential("alice@b.test", "right")
+        return SignedIn("alice@b.test", ("*@sales.test",)) if right else None
+
+    async def renew(self, signed_in: SignedIn) -> SignedIn | None:
+        return signed_in
+
+
+AUTHORITY = trustme.CA(key_type=trustme.KeyType.ECDSA)
+SERVER, CLIENT = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+AUTHORITY.issue_cert("localhost", key_type=trustme.KeyType.ECDSA).configure_cert(SERVER)
+AUTHORITY.configure_trust(CLIENT)
+
 TERMS: dict[tuple[str, str], Callable[[Terms], Terms]] = {
     ("trusted", "no"): lambda terms: replace(terms, trusted_networks=()),
     ("room", "no"): lambda terms: replace(terms, has_room=lambda _: False),
     ("bare_lf", "refuse"): lambda terms: replace(terms, refuse_lone_lf=True),
     ("max_recipients", "2"): lambda terms: replace(terms, max_recipients=2),
+    ("max_message_bytes", "1000000"): lambda terms: replace(terms, max_message_bytes=1_000_000),
+    ("tls", "yes"): lambda terms: replace(terms, tls=Tls(lambda: SERVER)),
+    ("tls", "implicit"): lambda terms: replace(terms, tls=Tls(lambda: SERVER, implicit=True)),
+    ("sign_in", "users"): lambda terms: replace(
+        terms, sign_in=SignIn(Check()), recipients=Allowance(2, 3600)
+    ),
     ("max_message_bytes", "12"): lambda terms: replace(terms, max_message_bytes=12),
 }
 
@@ -82,6 +113,14 @@ async def play(lines: list[str], port: int, taken: Taken) -> None:
                 writer.write(said.encode() + b"\r\n")
             case "c:":
                 writer.write(escaped(said))
+            case "r:":
+                count, _, text = said.partition(" ")
+                writer.write(escaped(text) * int(count))
+            case "T:":
+                await writer.start_tls(CLIENT, server_hostname="localhost")
+            case "A:":
+                assert named is not None
+                assert named.account == said
             case "S:":
                 assert (await reader.readline()).decode() == said + "\r\n", line
             case "S.":
@@ -101,6 +140,12 @@ async def play(lines: list[str], port: int, taken: Taken) -> None:
 
 
 DIALOGUES = {path.stem: path.read_text().splitlines() for path in sorted(FOLDER.glob("*.txt"))}
+
+
+@pytest.fixture(autouse=True)
+def no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong sign-ins are answered at once."""
+    monkeypatch.setattr("relay.accept.guesses._FIRST_DELAY_S", 0.0)
 
 
 @pytest.mark.parametrize("lines", list(DIALOGUES.values()), ids=DIALOGUES)
