@@ -200,6 +200,21 @@ async def record_audit(connection: AsyncConnection, entry: AuditEntry) -> None:
     )
 
 
+async def is_recorded(connection: AsyncConnection, entry: AuditEntry, since: datetime) -> bool:
+    """Tell whether the same actor did the same to the same subject since then."""
+    statement = (
+        select(audit.c.number)
+        .where(
+            audit.c.subject == entry.subject,
+            audit.c.actor == entry.actor,
+            audit.c.action == entry.action,
+            audit.c.at >= since,
+        )
+        .limit(1)
+    )
+    return (await connection.execute(statement)).first() is not None
+
+
 async def read_head(connection: AsyncConnection) -> Head:
     """Return the last row's number and hash."""
     statement = select(audit.c.number, audit.c.row_hash).order_by(audit.c.number.desc()).limit(1)

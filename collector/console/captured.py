@@ -66,7 +66,7 @@ async def show_captured(request: web.Request) -> web.Response:
 async def show_captured_copy(request: web.Request) -> web.Response:
     """Show one copy: its header, its HTML in a frame, its text."""
     copy = await _find(request)
-    await record_view(request, copy.send_id)
+    await record_view(request, "copy.viewed", copy.send_id)
     return render_page(
         request, "captured_copy.html", {"copy": copy, "reading": read_mail(copy.raw)}
     )
@@ -74,7 +74,9 @@ async def show_captured_copy(request: web.Request) -> web.Response:
 
 async def show_captured_body(request: web.Request) -> web.Response:
     """Show the HTML of a copy, to stand in a frame."""
-    html = read_mail((await _find(request)).raw).html
+    copy = await _find(request)
+    await record_view(request, "copy.viewed", copy.send_id)
+    html = read_mail(copy.raw).html
     if html is None:
         raise web.HTTPNotFound(text="This mail has no HTML part.")
     return web.Response(
@@ -85,6 +87,7 @@ async def show_captured_body(request: web.Request) -> web.Response:
 async def give_captured(request: web.Request) -> web.Response:
     """Give the bytes of a copy as a file."""
     copy = await _find(request)
+    await record_view(request, "copy.viewed", copy.send_id)
     return web.Response(
         body=copy.raw,
         content_type="message/rfc822",

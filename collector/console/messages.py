@@ -45,7 +45,7 @@ async def show_message(request: web.Request) -> web.Response:
             text="No message of this name is on record. If it was sent this moment, "
             "it will be here in a second."
         )
-    await record_view(request, send_id)
+    await record_view(request, "send.viewed", send_id)
     stories = tell_stories(events)
     recipients = recipient_lines(send.verdict, events)
     shown = {

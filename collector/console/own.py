@@ -1,14 +1,17 @@
 """What of the mail a person may see, and that he has looked."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
 from collector.console.desk import DESK
 from collector.console.page import PERSON
-from ledger.audit import SubjectKind, author_of, record_audit
+from ledger.audit import SubjectKind, author_of, is_recorded, record_audit
 from ledger.owner import Owner
 from ledger.role import Role
+
+LOOK = timedelta(minutes=10)
+"""A page that stays open draws itself anew with each event: that is one look for so long."""
 
 
 def owner_for(request: web.Request) -> Owner | None:
@@ -19,14 +22,19 @@ def owner_for(request: web.Request) -> Owner | None:
     return Owner(key=person.key or "", account=person.name)
 
 
-async def record_view(request: web.Request, send_id: str) -> None:
-    """Record that somebody looks at a mail and who did what with it.
+async def record_view(request: web.Request, action: str, send_id: str) -> None:
+    """Record that somebody looks at a mail, its story or its content: once a look, however drawn.
 
-    A page that draws itself anew is the same look, and a HEAD shows nothing.
+    It hangs on no field of the request, so no field leaves it out; only HEAD shows nothing.
     """
-    if request.method != "GET" or "HX-Request" in request.headers:
+    if request.method == "HEAD":
         return
     desk, person = request.app[DESK], request[PERSON]
-    author = author_of(person.key, datetime.now(UTC), desk.audit_key)
+    now = datetime.now(UTC)
+    author = author_of(person.key, now, desk.audit_key)
+    entry = author.entry(action, SubjectKind.SEND, send_id)
+    async with desk.ledger.read() as connection:
+        if await is_recorded(connection, entry, since=now - LOOK):
+            return
     async with desk.ledger.write() as connection:
-        await record_audit(connection, author.entry("send.viewed", SubjectKind.SEND, send_id))
+        await record_audit(connection, entry)

@@ -220,18 +220,26 @@ _ACTIONS = {
     "person.password": "set the password of",
     "person.disabled": "disabled",
     "person.enabled": "enabled",
-    "person.link_made": "made a sign-in link for",
+    "person.link_made": "made a sign-in link",
     "person.signed_in": "signed in",
     "person.refused": "tried to sign in",
     "token.created": "created the API token",
     "token.revoked": "revoked the API token",
     "send.viewed": "looked at the mail",
+    "copy.viewed": "read a captured copy of the mail",
 }
 
 
-def tell_action(action: str) -> str:
-    """Return what was done by the audit log; an action not known here is shown as it is."""
-    return _ACTIONS.get(action, action.replace(".", ": ").replace("_", " "))
+_BEFORE_SUBJECT = {"person.refused": " as", "person.link_made": " for"}
+
+
+def tell_action(action: str, *, has_subject: bool) -> str:
+    """Return what was done, to stand between who did it and about whom.
+
+    An action not known here is shown as it is.
+    """
+    told = _ACTIONS.get(action, action.replace(".", ": ").replace("_", " "))
+    return told + (_BEFORE_SUBJECT.get(action, "") if has_subject else "")
 
 
 def tell_party(name: str, kind: str | None) -> str:
@@ -249,8 +257,8 @@ def tell_party(name: str, kind: str | None) -> str:
 
 _ROLES = {
     Role.ADMIN: "admin: sees and changes all",
-    Role.AUDITOR: "auditor: sees all, changes nothing",
-    Role.USER: "user: sees what came of own mail",
+    Role.AUDITOR: "auditor: sees all",
+    Role.USER: "user: sees own mail",
 }
 
 

@@ -17,7 +17,7 @@ from yarl import URL
 from collector.console.access import make_sign_in_link
 from collector.console.app import run_console
 from config.settings import Settings
-from ledger.audit import OPERATOR, Author
+from ledger.audit import OPERATOR, Author, SubjectKind, record_audit
 from ledger.event import Agent, Attribution, Event, EventType
 from ledger.events import RecordedEvent, insert_events
 from ledger.fact import pack_verdict
@@ -25,6 +25,7 @@ from ledger.ident import new_ident
 from ledger.keys import load_audit_key
 from ledger.migrate import Stores, open_stores
 from ledger.mode import TrackingMode
+from ledger.people import Account, add_account, set_disabled
 from ledger.role import Role
 from ledger.schema import copies, copy_recipients, sends
 from ledger.sessions import Person
@@ -278,6 +279,7 @@ def seed_demo(
 
         await _seed_old(console, delivered, at)
         main = await _seed_main(console, delivered, at)
+        await _seed_people(console)
         await console.capture(
             captured_copy(1001, main, ("to", "bob@example.org"), captured_at=at(119)),
             captured_copy(1002, main, ("cc", "carol.fitzgerald@example.org"), captured_at=at(119)),
@@ -295,6 +297,23 @@ def seed_demo(
         return main
 
     return seed
+
+
+async def _seed_people(console: Console) -> None:
+    author = Author(OPERATOR, datetime.now(UTC), load_audit_key(console.settings.keys_dir))
+    for account in (
+        Account("anna.lindqvist@acme.example", Role.ADMIN, ("*@sales.acme.example",), "kept"),
+        Account("otto@acme.example", Role.AUDITOR),
+        Account("sales@acme.example", Role.USER, ("office@acme.example",) * 4, "kept"),
+        Account("a.rather.long.name.that.somebody.has@subsidiary.acme.example", Role.USER, (), "x"),
+    ):
+        await add_account(console.stores.ledger, account, author)
+    await set_disabled(console.stores.ledger, "sales@acme.example", True, author)
+    async with console.stores.ledger.write() as connection:
+        await record_audit(
+            connection,
+            author.entry("consent.set", SubjectKind.RECIPIENT, "bob@example.org", {"to": "denied"}),
+        )
 
 
 async def _seed_old(

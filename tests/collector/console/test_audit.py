@@ -1,12 +1,17 @@
 """The page of the audit log, over real HTTP."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+import time_machine
+
 from collector.console.audit import PAGE_ROWS
+from collector.console.own import LOOK
 from ledger.audit import OPERATOR, Author, Head, SubjectKind, record_audit, verify_audit
 from ledger.keys import load_audit_key
+from ledger.people import Account, add_account
 from ledger.role import Role
 from ledger.sessions import Person
 
@@ -89,13 +94,14 @@ async def test_who_looks_at_a_mail_is_on_record_once_a_look(console: Any, explai
     send_id = await console.send([explain("bob@example.org", 1)])
     auditor = await console.signed_in(AUDITOR)
     assert (await auditor.get(f"/messages/{send_id}"))[0] == 200
-    # The page draws itself anew, and a program only asks whether it is there.
+    # The page draws itself anew; a program only asks whether it is there.
     await auditor.get(f"/messages/{send_id}", headers={"HX-Request": "true"})
     async with auditor.http.head(f"{auditor.base}/messages/{send_id}") as response:
         assert response.status == 200
     assert (await auditor.get("/messages/01HZZZZZZZZZZZZZZZZZZZZZZZ"))[0] == 404
     _, page, _ = await auditor.get("/audit")
     assert page.count("looked at the mail") == 1
+    assert "read a captured copy" not in page
     assert f'<a href="/messages/{send_id}"' in page
 
 
@@ -105,3 +111,46 @@ async def test_who_failed_to_sign_in_is_on_record_as_somebody(console: Any) -> N
     auditor = await console.signed_in(AUDITOR)
     _, page, _ = await auditor.get("/audit")
     assert "<strong>Somebody</strong> tried to sign in as" in page
+
+
+async def test_no_field_of_a_request_leaves_a_look_out(console: Any, explain: Any) -> None:
+    send_id = await console.send([explain("bob@example.org", 1)])
+    auditor = await console.signed_in(AUDITOR)
+    await auditor.get(f"/messages/{send_id}", headers={"HX-Request": "true"})
+    _, page, _ = await auditor.get("/audit")
+    assert page.count("looked at the mail") == 1
+
+
+@pytest.mark.parametrize("path", ["", "/body", "/mail.eml"])
+async def test_who_reads_a_captured_copy_in_any_form_is_on_record(
+    console: Any, captured_copy: Any, path: str
+) -> None:
+    send_id = "01HZZZZZZZZZZZZZZZZZZZZZZZ"
+    await console.capture(captured_copy(1001, send_id, ("to", "bob@example.org")))
+    auditor = await console.signed_in(AUDITOR)
+    for _ in range(2):
+        assert (await auditor.get(f"/captured/1001{path}"))[0] == 200
+    _, page, _ = await auditor.get("/audit")
+    assert page.count("read a captured copy of the mail") == 1
+    assert send_id in page
+
+
+async def test_two_who_look_are_two_entries_and_so_are_two_looks(
+    console: Any, explain: Any
+) -> None:
+    send_id = await console.send([explain("bob@example.org", 1)])
+    first = await console.signed_in(AUDITOR)
+    await enrol(console, "eva@example.com")
+    second = await console.signed_in(Person("eva@example.com", Role.AUDITOR, "eva@example.com"))
+    for client in (first, second):
+        await client.get(f"/messages/{send_id}")
+    with time_machine.travel(datetime.now(UTC) + LOOK + timedelta(seconds=1), tick=True):
+        await first.get(f"/messages/{send_id}")
+    _, page, _ = await first.get("/audit")
+    assert page.count("looked at the mail") == 3
+
+
+async def enrol(console: Any, address: str) -> None:
+    key = load_audit_key(console.settings.keys_dir)
+    author = Author(OPERATOR, datetime.now(UTC), key)
+    await add_account(console.stores.ledger, Account(address, Role.AUDITOR), author)

@@ -90,7 +90,7 @@ async def test_every_page_fits_has_no_fault_and_asks_no_other_host(
             "/people",
             "/people?done=odd",
             "/audit",
-            "/audit?about=nobody",
+            "/audit?about=nobody@example.com",
             f"/login?code={await console.link_code()}",
             "/login",
         ):

@@ -9,6 +9,7 @@ from collector.reasons import REASON_WORDS
 from ledger.event import Agent, Attribution, Event, EventType
 from ledger.ident import new_ident
 from ledger.mode import TrackingMode
+from ledger.role import Role
 from relay.verdict import Because, PassReason
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -98,3 +99,38 @@ def test_what_is_not_counted_is_told_by_whom() -> None:
     assert wording.tell_machines(frozenset({own, scanner})) == "by programs or your own network"
     assert wording.tell_times("opened", 1) == "opened"
     assert wording.tell_times("opened", 2) == "opened 2 times"
+
+
+@pytest.mark.parametrize(
+    ("action", "has_subject", "words"),
+    [
+        ("person.link_made", True, "made a sign-in link for"),
+        ("person.link_made", False, "made a sign-in link"),
+        ("person.refused", True, "tried to sign in as"),
+        ("person.refused", False, "tried to sign in"),
+        ("send.viewed", True, "looked at the mail"),
+        ("policy.switched_off", False, "policy: switched off"),
+    ],
+)
+def test_what_was_done_is_told_between_who_and_about_whom(
+    action: str, has_subject: bool, words: str
+) -> None:
+    assert wording.tell_action(action, has_subject=has_subject) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("operator", None, "operator"),
+        ("anna@example.com", "person", "anna@example.com"),
+        ("stranger", None, "Somebody"),
+        ("0123456789abcdef" * 2, "recipient", "a recipient (01234567)"),
+        ("0123456789abcdef" * 2, None, "somebody without an account (01234567)"),
+    ],
+)
+def test_who_is_named_by_pseudonym_is_told_so(name: str, kind: str | None, words: str) -> None:
+    assert wording.tell_party(name, kind) == words
+
+
+def test_every_role_is_told_with_what_it_may_do() -> None:
+    assert all(wording.tell_role(role).startswith(f"{role.value}: ") for role in Role)
