@@ -351,7 +351,7 @@ policy_changes = Table(
 )
 
 spill = MetaData(naming_convention=_names)
-"""Hits that could not be recorded at once: a file of the collector's own, loaded later."""
+"""Hits whose consent could not be asked at once: a file of the collector's own, loaded later."""
 
 spilled_hits = Table(
     "spilled_hits",
@@ -362,8 +362,7 @@ spilled_hits = Table(
     Column("copy_id", BigInteger, nullable=False),
     Column("slot", Integer, nullable=False),
     Column("html", Boolean, nullable=False),
-    Column("url", Text),
-    Column("features", JSON, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, comment="url and features, collector.sealed"),
 )
 
 sign_in_links = Table(

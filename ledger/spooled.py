@@ -13,10 +13,29 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    String,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.schema import captured_copies, spooled_copies, spooled_recipients, spooled_sends
+from ledger.fate import Fate
+from ledger.schema import (
+    Instant,
+    captured_copies,
+    spooled_copies,
+    spooled_recipients,
+    spooled_sends,
+)
 
 PENDING = "pending"
 
@@ -34,6 +53,8 @@ class SpooledSend:
     message_id: str | None
     subject: str | None
     template: bytes
+    credential: bytes | None = None
+    """Sealed; the relay alone can read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +90,9 @@ class DueCopy:
     key_id: int
     attempts: int
     delay_noticed: bool
+    tried_at: datetime | None
+    waited_s: float
+    fate: str | None
     received_at: datetime
     sender: str | None
     account: str | None
@@ -76,6 +100,17 @@ class DueCopy:
     body_8bit: bool
     message_id: str | None
     subject: str | None
+    credential: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A claim of some copies."""
+
+    lease: str
+    lessee: str
+    """The process that claims."""
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +137,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """When a copy that is not finished is due again."""
+    """An attempt that has not finished a copy, and when it is due again."""
 
     copy_id: int
     due_at: datetime
     delay_noticed: bool
-    attempted: bool = True
+    tried_at: datetime
+    waited_s: float
+    upstream: str
+    fate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +186,11 @@ _DUE = (
         *spooled_copies.c[
             "copy_id", "send_id", "mode", "layout", "key_id", "attempts", "delay_noticed"
         ],
+        *spooled_copies.c["tried_at", "waited_s", "fate"],
         *spooled_sends.c[
             "received_at", "sender", "account", "smtputf8", "body_8bit", "message_id", "subject"
         ],
+        spooled_sends.c.credential,
     )
     .join(spooled_sends)
     .where(spooled_copies.c.held.is_(False), spooled_copies.c.due_at <= bindparam("now"))
@@ -164,12 +204,17 @@ _COPIES = spooled_copies.c.copy_id.in_(bindparam("copies", expanding=True))
 _LEASE = (
     update(spooled_copies)
     .where(_COPIES)
-    .values(lease=bindparam("by"), leased_until=bindparam("until"), due_at=bindparam("until"))
+    .values(
+        lease=bindparam("by"),
+        lessee=bindparam("of"),
+        leased_until=bindparam("until"),
+        due_at=bindparam("until"),
+    )
 )
 
 
 def claim_due(
-    connection: Connection, limit: int, now: datetime, lease: str, until: datetime
+    connection: Connection, limit: int, now: datetime, lease: Lease
 ) -> tuple[DueCopy, ...]:
     """Return the copies that are due, oldest first, now under `lease`.
 
@@ -179,7 +224,8 @@ def claim_due(
     due = tuple(DueCopy(**row) for row in rows.mappings())
     if due:
         copy_ids = [copy.copy_id for copy in due]
-        connection.execute(_LEASE, {"copies": copy_ids, "by": lease, "until": until})
+        by = {"by": lease.lease, "of": lease.lessee, "until": lease.until}
+        connection.execute(_LEASE, {"copies": copy_ids, **by})
     return due
 
 
@@ -266,30 +312,70 @@ def write_answers(connection: Connection, answers: Sequence[Answer]) -> None:
         connection.execute(statement, rows)
 
 
+_UNLEASED = {"lease": None, "lessee": None, "leased_until": None}
+_GIVEN_UP = spooled_copies.c.fate.in_((Fate.SILENT.value, Fate.BOUNCE.value))
+# What was given up while it was tried need not wait for the next attempt.
+_NEXT_DUE_AT = case(
+    (_GIVEN_UP, bindparam("at", type_=Instant)),
+    else_=bindparam("next_due_at", type_=Instant),
+)
+_ATTEMPTED = (
+    update(spooled_copies)
+    .where(spooled_copies.c.copy_id == bindparam("of_copy"))
+    .values(
+        **_UNLEASED,
+        attempts=spooled_copies.c.attempts + 1,
+        due_at=_NEXT_DUE_AT,
+        delay_noticed=bindparam("noticed"),
+        tried_at=bindparam("at", type_=Instant),
+        waited_s=bindparam("waited"),
+        upstream=bindparam("by_upstream"),
+        fate=func.coalesce(spooled_copies.c.fate, bindparam("now_fate", type_=String)),
+    )
+)
+
+
 def schedule_retries(connection: Connection, retries: Sequence[Retry]) -> None:
     """End the lease of copies that are not finished, count attempts, set when they are due."""
-    statement = (
-        update(spooled_copies)
-        .where(spooled_copies.c.copy_id == bindparam("of_copy"))
-        .values(
-            lease=None,
-            leased_until=None,
-            attempts=spooled_copies.c.attempts + bindparam("made"),
-            due_at=bindparam("next_due_at"),
-            delay_noticed=bindparam("noticed"),
-        )
-    )
     rows = [
         {
             "of_copy": one.copy_id,
             "next_due_at": one.due_at,
             "noticed": one.delay_noticed,
-            "made": int(one.attempted),
+            "at": one.tried_at,
+            "waited": one.waited_s,
+            "by_upstream": one.upstream,
+            "now_fate": one.fate,
         }
         for one in retries
     ]
     if rows:
-        connection.execute(statement, rows)
+        connection.execute(_ATTEMPTED, rows)
+
+
+_PUT_BACK = (
+    update(spooled_copies)
+    .where(spooled_copies.c.copy_id == bindparam("of_copy"))
+    .values(**_UNLEASED, due_at=_NEXT_DUE_AT)
+)
+
+
+def put_back(connection: Connection, due: Mapping[int, tuple[datetime, datetime]]) -> None:
+    """End the lease of copies (copy_id to the instants it is and they are due) not tried."""
+    rows = [
+        {"of_copy": copy_id, "at": at, "next_due_at": due_at}
+        for copy_id, (at, due_at) in due.items()
+    ]
+    if rows:
+        connection.execute(_PUT_BACK, rows)
+
+
+def keep_dead(connection: Connection, copies: Sequence[Retry]) -> None:
+    """Keep copies nobody of whom is pending, as dead letters: they are held."""
+    schedule_retries(connection, copies)
+    if copies:
+        statement = update(spooled_copies).where(_COPIES).values(held=True, fate=Fate.DEAD)
+        connection.execute(statement, {"copies": [one.copy_id for one in copies]})
 
 
 def capture_copies(connection: Connection, captured: Sequence[CapturedCopy]) -> None:

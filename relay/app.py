@@ -6,38 +6,36 @@ with upstreams end, and what is left lies in the spool.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from datetime import datetime
 from functools import partial
 
 import structlog
 
 from config.settings import Settings
-from ledger.engine import sqlite_file
 from ledger.keys import KeyRing
-from ledger.migrate import Stores
+from ledger.lapsed import free_leases
+from ledger.migrate import StoreError, Stores
 from relay import conclude
-from relay.accept.door import Door
-from relay.accept.room import has_room
-from relay.accept.session import Session, Terms
+from relay.batch import fresh_ident
+from relay.clock import utc_now
 from relay.configured import policy_of, upstreams_of
 from relay.deliver.connect import system_contexts
 from relay.deliver.hop import NextHop
 from relay.dispatch import Dispatch, DispatchSettings
 from relay.forward import forward_facts
 from relay.intake import Intake
+from relay.lessee import bury_dead, hold_name
+from relay.listening import listen
 from relay.retry import RetryTimes
 from relay.signers import load_signers
 from relay.spool import Spool
-
-_CLIENTS_S = 10.0
-"""How long clients may take to end a transaction when the relay is stopped."""
+from relay.standing import Standing
+from relay.tend import Waits, tend_queue
 
 _UPSTREAMS_S = 15.0
-"""How long transactions with upstreams may take then; with the clients' time it is under 30 s."""
-
-_BACKLOG = 512
-"""Connections the kernel keeps for us while the loop is busy; asyncio's 100 is a burst."""
+"""How long transactions with upstreams may take at the end; after those of clients, under 30 s."""
 
 _RESTART_S = 1.0
 """Before a part that broke is started again."""
@@ -51,23 +49,58 @@ async def run_relay(
 ) -> AsyncIterator[tuple[int, ...]]:
     """Take mail on `relay.listen` and carry it out while the block runs; give the ports.
 
-    Raises OSError where an address can not be listened on, KeyFileError where a key that signs
-    can not be used.
+    Raises OSError where an address can not be listened on, KeyFileError where a key that signs, or
+    the certificate and its key, can not be used.
     """
     # aiosmtpd logs addresses at info; what an operator counts is logged here.
     logging.getLogger("mail.log").setLevel(logging.WARNING)
     async with (
-        _spooling(stores) as spool,
+        _named(settings, stores) as lessee,
+        _spooling(stores, lessee) as spool,
+        _tending(settings, stores),
         _forwarding(stores, spool),
-        _dispatching(settings, spool, keys),
-        _listening(settings, _terms(settings, spool, keys)) as ports,
+        _standing(settings, stores) as standing,
+        _dispatching(settings, spool, keys, standing),
+        listen(settings, stores.ledger, _intake(spool, keys, standing).take_in) as ports,
     ):
         yield ports
 
 
 @asynccontextmanager
-async def _spooling(stores: Stores) -> AsyncIterator[Spool]:
-    spool = Spool(stores.spool)
+async def _named(settings: Settings, stores: Stores) -> AsyncIterator[str]:
+    """Give this process's name as a holder of leases, once those of the dead are free."""
+    folder, now = settings.server.state_dir / "relays", utc_now()
+    with ExitStack() as held:
+        try:
+            with bury_dead(folder) as dead:
+                await _free_leases(stores, dead, now)
+            lessee = held.enter_context(hold_name(folder, fresh_ident(now)))
+        except OSError as error:
+            msg = f"{folder} can not be used ({error.strerror}); let the relay write in state_dir"
+            raise StoreError(msg) from error
+        yield lessee
+
+
+async def _free_leases(stores: Stores, dead: Sequence[str], now: datetime) -> None:
+    if dead:
+        copies = await stores.spool.transact(partial(free_leases, lessees=dead, now=now))
+        _log.info("leases.freed", processes=len(dead), copies=copies)
+
+
+@asynccontextmanager
+async def _tending(settings: Settings, stores: Stores) -> AsyncIterator[None]:
+    waits = Waits(settings.retry.max_after_s, settings.retry.lease_s)
+    task = asyncio.create_task(tend_queue(stores.spool, waits), name="relay.tend")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def _spooling(stores: Stores, lessee: str) -> AsyncIterator[Spool]:
+    spool = Spool(stores.spool, lessee)
     try:
         yield spool
     finally:
@@ -86,8 +119,23 @@ async def _forwarding(stores: Stores, spool: Spool) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _dispatching(settings: Settings, spool: Spool, keys: KeyRing) -> AsyncIterator[None]:
-    hops, told = await _hops(settings), await asyncio.to_thread(_dispatch_settings, settings)
+async def _standing(settings: Settings, stores: Stores) -> AsyncIterator[Standing]:
+    standing = Standing(policy_of(settings), stores.spool, stores.ledger)
+    await standing.recall()
+    task = asyncio.create_task(_keep_running("policy", standing.follow), name="relay.policy")
+    try:
+        yield standing
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def _dispatching(
+    settings: Settings, spool: Spool, keys: KeyRing, standing: Standing
+) -> AsyncIterator[None]:
+    hops = await _hops(settings)
+    told = await asyncio.to_thread(_dispatch_settings, settings, standing)
     dispatch = Dispatch(spool, hops, keys, told)
     task = asyncio.create_task(_keep_running("dispatch", dispatch.run), name="relay.dispatch")
     try:
@@ -95,26 +143,6 @@ async def _dispatching(settings: Settings, spool: Spool, keys: KeyRing) -> Async
     finally:
         await dispatch.stop(_UPSTREAMS_S)
         await task
-
-
-@asynccontextmanager
-async def _listening(settings: Settings, terms: Terms) -> AsyncIterator[tuple[int, ...]]:
-    loop, door = asyncio.get_running_loop(), Door()
-    servers: list[asyncio.Server] = []
-    try:
-        for endpoint in settings.relay.listen:
-            new_session = partial(Session, terms, door, loop)
-            server = await loop.create_server(
-                new_session, endpoint.host, endpoint.port, backlog=_BACKLOG
-            )
-            servers.append(server)
-        yield tuple(server.sockets[0].getsockname()[1] for server in servers)
-    finally:
-        for server in servers:
-            server.close()
-        await door.empty(_CLIENTS_S)
-        for server in servers:
-            await server.wait_closed()
 
 
 async def _keep_running(part: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -129,17 +157,8 @@ async def _keep_running(part: str, run: Callable[[], Awaitable[None]]) -> None:
             return
 
 
-def _terms(settings: Settings, spool: Spool, keys: KeyRing) -> Terms:
-    intake = Intake(policy_of(settings), spool, keys.current.key_id)
-    return Terms(
-        hostname=settings.server.hostname,
-        trusted_networks=settings.relay.trusted_networks,
-        max_message_bytes=settings.relay.max_message_bytes,
-        max_recipients=settings.relay.max_recipients,
-        refuse_lone_lf=settings.relay.bare_lf == "refuse",
-        has_room=partial(has_room, sqlite_file(settings.database.spool_url).parent),
-        take_in=intake.take_in,
-    )
+def _intake(spool: Spool, keys: KeyRing, standing: Standing) -> Intake:
+    return Intake(lambda: standing.policy, spool, keys.current.key_id, keys.current)
 
 
 async def _hops(settings: Settings) -> tuple[NextHop, ...]:
@@ -149,7 +168,7 @@ async def _hops(settings: Settings) -> tuple[NextHop, ...]:
     return tuple(NextHop(upstream, hostname, contexts) for upstream in upstreams)
 
 
-def _dispatch_settings(settings: Settings) -> DispatchSettings:
+def _dispatch_settings(settings: Settings, standing: Standing) -> DispatchSettings:
     retry = settings.retry
     times = RetryTimes(
         first_after_s=retry.first_after_s,
@@ -157,5 +176,8 @@ def _dispatch_settings(settings: Settings) -> DispatchSettings:
         give_up_after_s=retry.give_up_after_s,
         delay_notice_after_s=retry.delay_notice_after_s,
     )
-    terms = conclude.Terms(settings.server.hostname, times)
-    return DispatchSettings(terms, retry.lease_s, load_signers(settings.dkim))
+    alone = all(upstream.signs_in for upstream in upstreams_of(settings))
+    terms = conclude.Terms(settings.server.hostname, times, reports_as_sender=not alone)
+    return DispatchSettings(
+        terms, lambda: standing.policy, retry.lease_s, load_signers(settings.dkim)
+    )

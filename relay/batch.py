@@ -5,8 +5,8 @@ Law: a settlement whose lease is lost changes nothing.
 
 import asyncio
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -16,23 +16,24 @@ from ledger import spooled
 from ledger.address import parse_address
 from ledger.event import EventType
 from ledger.fact import RecipientTold
+from ledger.fate import Fate
 from ledger.ident import RANDOM_BITS, new_ident
 from ledger.mode import TrackingMode
 from ledger.outbox import owe_facts
 from relay.mail import Copy, Recipient, RecipientType
 from relay.promise import Claim, Settlement, Stored
 from relay.reply import Deferred, Delivered, Failed, Outcome
+from relay.retry import Tries
 from relay.template import Template
 
 
 @dataclass(frozen=True, slots=True)
 class Claiming:
-    """Claim what is due at `now`, at most `limit`, until `until`."""
+    """Claim what is due at `now`, at most `limit`."""
 
     limit: int
     now: datetime
-    lease: str
-    until: datetime
+    lease: spooled.Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,8 @@ def write_batch(connection: Connection, jobs: list[Job]) -> list[Any]:
                 answers.append(None)
             case Settlement():
                 answers.append(_counts(job, settled))
-            case Claiming(limit, now, lease, until):
-                due = spooled.claim_due(connection, limit, now, lease, until)
+            case Claiming(limit, now, lease):
+                due = spooled.claim_due(connection, limit, now, lease)
                 pending = spooled.pending_recipients(connection, [one.copy_id for one in due])
                 answers.append((due, pending))
             case Renewing(leases, until):
@@ -127,22 +128,28 @@ def _write_outcomes(connection: Connection, settled: _Settled) -> None:
         return
     pending = spooled.pending_recipients(connection, list(settled))
     answers: list[spooled.Answer] = []
+    put_back: dict[int, tuple[datetime, datetime]] = {}
     retries: list[spooled.Retry] = []
+    dead: list[spooled.Retry] = []
     finished: list[spooled.LeasedCopy] = []
     facts: list[RecipientTold] = []
     for settlement, copy in settled.values():
         told = _told(settlement, pending.get(copy.copy_id, ()))
-        facts.extend(_fact(settlement, copy, row, outcome) for row, outcome in told.answered)
-        if told.waiting:
-            answers.extend(_answer(row, outcome) for row, outcome in told.answered)
-            due_at = settlement.due_at or settlement.attempt_at
-            retries.append(
-                spooled.Retry(copy.copy_id, due_at, settlement.delay_noticed, settlement.attempted)
-            )
-        else:
+        for row, outcome in told.answered:
+            facts.extend(_facts(settlement, copy, row, outcome))
+        if not told.waiting and settlement.fate is None:
             finished.append(copy)
+            continue
+        answers.extend(_answer(row, outcome) for row, outcome in told.answered)
+        if settlement.tries is None:
+            at = settlement.attempt_at
+            put_back[copy.copy_id] = (at, settlement.due_at or at)
+        else:
+            (retries if told.waiting else dead).append(_retry(settlement, settlement.tries))
     spooled.write_answers(connection, answers)
+    spooled.put_back(connection, put_back)
     spooled.schedule_retries(connection, retries)
+    spooled.keep_dead(connection, dead)
     spooled.capture_copies(
         connection, [_captured(*one) for one in settled.values() if one[0].captured is not None]
     )
@@ -165,17 +172,29 @@ def _told(settlement: Settlement, pending: Sequence[spooled.SpooledRecipient]) -
     return _Told(answered, waiting=ended < len(pending))
 
 
+def _retry(settlement: Settlement, tries: Tries) -> spooled.Retry:
+    return spooled.Retry(
+        settlement.copy_id,
+        settlement.due_at or settlement.attempt_at,
+        settlement.delay_noticed,
+        settlement.attempt_at,
+        tries.waited_s,
+        settlement.upstream,
+        settlement.fate,
+    )
+
+
 def _answer(row: spooled.SpooledRecipient, outcome: Outcome) -> spooled.Answer:
     return spooled.Answer(row.copy_id, row.number, _STATE[type(outcome)], str(outcome.reply))
 
 
-def _fact(
+def _facts(
     settlement: Settlement,
     copy: spooled.LeasedCopy,
     row: spooled.SpooledRecipient,
     outcome: Outcome,
-) -> RecipientTold:
-    return RecipientTold(
+) -> Iterator[RecipientTold]:
+    fact = RecipientTold(
         event_id=fresh_ident(settlement.attempt_at),
         type=_EVENT[type(outcome)],
         at=settlement.attempt_at,
@@ -186,6 +205,14 @@ def _fact(
         reply=str(outcome.reply),
         upstream=settlement.upstream,
     )
+    yield fact
+    if settlement.withdrawn is not None and isinstance(outcome, Delivered):
+        yield replace(
+            fact,
+            event_id=fresh_ident(settlement.attempt_at),
+            type=EventType.WITHDRAWN,
+            reasons=(settlement.withdrawn,),
+        )
 
 
 _STATE = {Delivered: "delivered", Deferred: spooled.PENDING, Failed: "failed"}
@@ -204,7 +231,7 @@ def _captured(settlement: Settlement, copy: spooled.LeasedCopy) -> spooled.Captu
         captured_at=settlement.attempt_at,
         sender=copy.sender,
         recipients=tuple((one.recipient_type.value, str(one.address)) for one in delivered),
-        mode=copy.mode,
+        mode=copy.mode if settlement.withdrawn is None else TrackingMode.OFF,
         subject=copy.subject,
         raw=settlement.captured or b"",
     )
@@ -222,6 +249,7 @@ def _send_row(stored: Stored, packed: bytes) -> spooled.SpooledSend:
         message_id=stored.fact.message_id,
         subject=stored.fact.subject,
         template=packed,
+        credential=stored.sealed,
     )
 
 
@@ -260,7 +288,7 @@ def claim_of(
         lease=lease,
         sender=None if due.sender is None else parse_address(due.sender),
         template=template,
-        attempts=due.attempts,
+        tries=Tries(due.attempts, due.tried_at, due.waited_s),
         received_at=due.received_at,
         message_id=due.message_id,
         subject=due.subject,
@@ -268,6 +296,8 @@ def claim_of(
         smtputf8=due.smtputf8,
         body_8bit=due.body_8bit,
         delay_noticed=due.delay_noticed,
+        fate=None if due.fate is None else Fate(due.fate),
+        sealed=due.credential,
     )
 
 

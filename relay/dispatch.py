@@ -11,31 +11,38 @@ import random
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from ledger.fate import REMOVED, Fate
 from ledger.ident import RANDOM_BITS, new_ident
 from ledger.keys import KeyRing
+from relay.clock import SteadyClock, utc_now
 from relay.conclude import Attempt, Drawn, Terms, conclude_attempt
-from relay.deliver.hop import NextHop, Unreachable
+from relay.deliver.hop import NextHop, Postponed, Unreachable
 from relay.lane import Lane
-from relay.mail import Envelope, Signing
+from relay.mail import Credential, Envelope, Signing
 from relay.notice import Names
 from relay.outgoing import single_dots
+from relay.policy import Policy
 from relay.promise import Claim, CopyIdTaken, Settlement, SpoolError
 from relay.reply import Deferred, Delivered, Failed, Outcome, Reply
 from relay.route import route_copy
+from relay.seal import SealError, open_credential
 from relay.sign import MakeSignature
 from relay.spool import Spool
 from relay.stamping import Stamping
+from relay.tell import tell_settlement
 from relay.upstream import Upstream
+from relay.withdraw import withdraw_tracking
 
 SANDBOX = "sandbox"
 """The upstream's name in events where mail is captured."""
 
+_GIVEN_UP = Failed(Reply(*REMOVED))
 _CAPTURED = Delivered(Reply(250, "2.0.0", "captured"))
 _NO_ROUTE = Reply(451, "4.4.4", "no upstream serves this sender")
 _NO_NAMES = Names("", "", 0, 0)
@@ -58,21 +65,24 @@ _LOOK_S = 5
 _PAUSE_S = 1
 """After the spool could not be read or written."""
 
+_CALM_S = 3
+"""After the clock was set, until something is claimed: leases look ended that are not."""
+
+_WATCH_S = 0.5
+"""How often the clock is looked at: every process renews its leases within _CALM_S of a jump."""
+
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchSettings:
-    """What dispatch is told by the configuration."""
+    """What dispatch is told."""
 
     terms: Terms
+    policy: Callable[[], Policy]
+    """Tells what is in force."""
     lease_s: int = 60
     signers: Mapping[Signing, MakeSignature] = field(default_factory=dict)
-
-
-def utc_now() -> datetime:
-    """Return the instant it is."""
-    return datetime.now(UTC)
 
 
 class Dispatch:
@@ -92,7 +102,9 @@ class Dispatch:
         self._upstreams: tuple[Upstream, ...] = tuple(hop.upstream for hop in hops)
         self._keys = keys
         self._settings = settings
-        self._now = now
+        self._clock = SteadyClock(now)
+        self._now = self._clock.now
+        self._jumps_heeded = 0
         self._stamping = Stamping(keys.keys, settings.signers)
         self._lanes = {hop.upstream.name: Lane(hop.upstream.max_connections) for hop in hops}
         if not hops:
@@ -103,6 +115,8 @@ class Dispatch:
         self._longest = 1
         self._freed = asyncio.Event()
         self._stopping = False
+        self.ambiguous_total = 0
+        """Attempts whose answer to the final dot was lost."""
 
     async def run(self) -> None:
         """Carry mail until stopped."""
@@ -141,13 +155,24 @@ class Dispatch:
             self._freed.clear()
             await self._freed.wait()
             return
+        now = await self._calm_now()
+        if now is None:
+            return
         self._spool.wake.clear()
-        claims = await self._spool.claim(limit, self._now(), self._settings.lease_s)
+        claims = await self._spool.claim(limit, now, self._settings.lease_s)
         self._longest = max((len(claim.template.original) for claim in claims), default=1)
         full = [claim for claim in claims if not self._start(claim)]
         await asyncio.gather(*(self._put_back(claim, self._turn_away(claim)) for claim in full))
         if not claims:
             await self._rest()
+
+    async def _calm_now(self) -> datetime | None:
+        """Return the instant it is; None, after a moment, where no lease can be told by it."""
+        now = self._now()
+        if self._clock.jumps == self._jumps_heeded and self._clock.steady_s >= _CALM_S:
+            return now
+        await asyncio.sleep(_WATCH_S)
+        return None
 
     def _limit(self) -> int:
         """Return how many to claim: as many as a lane takes, 0 while it is not worth the way."""
@@ -187,37 +212,60 @@ class Dispatch:
             _log.error("copy.not_settled", task=task.get_name(), error=repr(error))
 
     async def _carry(self, claim: Claim) -> None:
+        claim = withdraw_tracking(claim, self._settings.policy())
         try:
             attempt = await self._attempt(claim)
         except Exception:  # noqa: BLE001 - house style 29: it stops no other copy and is not lost
             _log.exception("copy.broken", copy_id=claim.copy.copy_id)
             attempt = self._concluded(claim, _BROKEN)
-        await self._settle(claim, attempt)
+        if isinstance(attempt, Postponed):
+            await self._put_back(claim, attempt.wait_s)
+        else:
+            await self._settle(claim, attempt)
 
-    async def _attempt(self, claim: Claim) -> Attempt:
+    async def _attempt(self, claim: Claim) -> Attempt | Postponed:
+        if claim.fate in (Fate.SILENT, Fate.BOUNCE):
+            return self._concluded(claim, _GIVEN_UP)
         if not self._hops:
             stamped = self._stamping.stamp(claim)
             return self._concluded(claim, _CAPTURED, SANDBOX, captured=single_dots(stamped))
+        try:
+            return await self._deliver(claim)
+        except SealError as error:
+            return self._concluded(claim, Deferred(Reply(451, "4.7.0", str(error))))
+
+    async def _deliver(self, claim: Claim) -> Attempt | Postponed:
         envelope = Envelope(
             claim.sender,
             tuple(one.address for one in claim.copy.recipients),
             claim.smtputf8,
             claim.body_8bit,
         )
+        stamp, credential = partial(self._stamping.stamp, claim), self._credential(claim)
         name, reply = "", _NO_ROUTE
         for hop in self._route(claim):
-            told = await hop.deliver_copy(envelope, partial(self._stamping.stamp, claim))
+            told = await hop.deliver_copy(envelope, stamp, credential)
             name = hop.upstream.name
-            if not isinstance(told, Unreachable):
-                return Attempt(self._now(), told, name, hop.upstream.host)
-            reply = told.reply
+            match told:
+                case Postponed():
+                    return told
+                case Unreachable():
+                    reply = told.reply
+                    if told.refused:
+                        break
+                case _:
+                    now, steady_s = self._now(), self._clock.steady_s
+                    return Attempt(now, told, name, hop.upstream.host, steady_s=steady_s)
         return self._concluded(claim, Deferred(reply), name)
+
+    def _credential(self, claim: Claim) -> Credential | None:
+        return None if claim.sealed is None else open_credential(self._keys.keys, claim.sealed)
 
     def _concluded(
         self, claim: Claim, outcome: Outcome, upstream: str = "", captured: bytes | None = None
     ) -> Attempt:
         outcomes = (outcome,) * len(claim.copy.recipients)
-        return Attempt(self._now(), outcomes, upstream, "", captured)
+        return Attempt(self._now(), outcomes, upstream, "", captured, self._clock.steady_s)
 
     def _route(self, claim: Claim) -> list[NextHop]:
         """Return the next hops in the order of trying: those that rest are the last resort."""
@@ -241,7 +289,8 @@ class Dispatch:
                 _log.error("copy.not_settled", copy_id=claim.copy.copy_id, error=str(error))
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            _tell(claim, settlement, held=held)
+            self.ambiguous_total += any(map(_is_ambiguous, attempt.outcomes))
+            tell_settlement(claim, settlement, held=held)
             return
 
     def _draw(self, attempt: Attempt) -> Drawn:
@@ -272,41 +321,28 @@ class Dispatch:
                 upstream="",
                 due_at=now + timedelta(seconds=wait_s),
                 delay_noticed=claim.delay_noticed,
-                attempted=False,
             )
         )
 
     async def _renew_leases(self) -> None:
         lease_s = self._settings.lease_s
+        loop = asyncio.get_running_loop()
+        renewed_at = loop.time()
         while True:
-            await asyncio.sleep(lease_s / 3)
+            await asyncio.sleep(min(_WATCH_S, lease_s / 3))
+            now, jumps = self._now(), self._clock.jumps
+            if jumps == self._jumps_heeded and loop.time() < renewed_at + lease_s / 3:
+                continue
             try:
                 if self._running:
-                    await self._spool.renew(list(self._running.values()), self._now(), lease_s)
+                    await self._spool.renew(list(self._running.values()), now, lease_s)
             except SpoolError as error:
                 _log.error("leases.not_renewed", error=str(error))
+                continue
+            if jumps != self._jumps_heeded:
+                _log.warning("clock.set", now=now.isoformat())
+            self._jumps_heeded, renewed_at = jumps, loop.time()
 
 
-_EVENTS: Mapping[type[Outcome], str] = {
-    Delivered: "copy.delivered",
-    Deferred: "copy.deferred",
-    Failed: "copy.failed",
-}
-
-
-def _tell(claim: Claim, settlement: Settlement, *, held: bool) -> None:
-    """Log what became of a copy: one line for each kind of outcome."""
-    names = {"copy_id": claim.copy.copy_id, "send_id": claim.copy.send_id}
-    if not held:
-        _log.warning("copy.lease_lost", **names)
-        return
-    for kind, event in _EVENTS.items():
-        some = [outcome for _, outcome in settlement.outcomes if isinstance(outcome, kind)]
-        if some:
-            reply = str(some[0].reply)
-            _log.info(
-                event, **names, upstream=settlement.upstream, recipients=len(some), reply=reply
-            )
-            if kind is Failed and claim.sender is None:
-                # RFC 5321 6.1: a report is never answered by a report.
-                _log.warning("bounce.not_sent", **names)
+def _is_ambiguous(outcome: Outcome) -> bool:
+    return isinstance(outcome, Deferred) and outcome.ambiguous

@@ -5,8 +5,10 @@ from datetime import datetime
 
 from ledger.address import Address
 from ledger.fact import SendAccepted
+from ledger.fate import Fate
 from relay.mail import Copy, Recipient, Submission
 from relay.reply import Deferred, Outcome
+from relay.retry import Tries
 from relay.template import Template
 
 
@@ -30,6 +32,8 @@ class Stored:
     template: Template
     copies: tuple[Copy, ...]
     fact: SendAccepted
+    sealed: bytes | None = None
+    """The sender's own credential (`relay.seal`), where it goes as his."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,8 @@ class Claim:
     lease: str
     sender: Address | None
     template: Template
-    attempts: int
-    """Made before this one."""
+    tries: Tries
+    """Before this one."""
     received_at: datetime
     message_id: str | None
     subject: str | None
@@ -50,6 +54,12 @@ class Claim:
     smtputf8: bool
     body_8bit: bool
     delay_noticed: bool
+    fate: Fate | None = None
+    """What is to become of it, where it is not to be delivered."""
+    withdrawn: str | None = None
+    """Why it goes out as the original, where it was accepted as more."""
+    sealed: bytes | None = None
+    """The credential it must go with; None: as ourselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +73,15 @@ class Settlement:
     upstream: str
     due_at: datetime | None = None
     """The next attempt; must be said where somebody is deferred."""
+    withdrawn: str | None = None
+    """As the claim's: told of each who was delivered."""
     captured: bytes | None = None
     """Unstuffed bytes for the captured mailbox, where there is no upstream."""
     delay_noticed: bool = False
-    attempted: bool = True
-    """False: it is only put back, for there was no room to try; that counts as no attempt."""
+    tries: Tries | None = None
+    """With this attempt; None: it is only put back, for there was no room to try."""
+    fate: Fate | None = None
+    """DEAD: when nobody is pending it is kept all the same."""
     notices: tuple[Stored, ...] = ()
     """Bounces and delay notices, stored as new mail in the same transaction."""
 

@@ -1,5 +1,6 @@
 """When to try again, or to give up."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,38 +24,59 @@ class RetryTimes:
             raise ValueError(msg)
 
 
-def next_attempt(
-    times: RetryTimes, attempts: int, now: datetime, first_at: datetime, jitter: float
-) -> datetime | None:
-    """Return when to try again after `attempts` (1 or more) have failed; None: give up.
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """How often and how long a mail was tried."""
+
+    attempts: int = 0
+    """All of which have failed."""
+    tried_at: datetime | None = None
+    """The last one."""
+    waited_s: float = 0
+    """How much of its life it has waited, up to the last one."""
+
+
+def count_attempt(
+    times: RetryTimes, tries: Tries, now: datetime, steady_s: float = math.inf
+) -> Tries:
+    """Return the tries with one more, at `now`; for `steady_s` the clock was not set.
+
+    Law: no more is added to `waited_s` than the wait that was due, nor than `steady_s`: neither a
+    clock that jumps nor a relay that was down uses up a mail's life (RFC 5321 4.5.4.1: four to five
+    days of retries).
+    """
+    waited_s = 0.0
+    if tries.tried_at is not None:
+        since_s = (now - tries.tried_at).total_seconds()
+        waited_s = max(0.0, min(since_s, steady_s, _wait_s(times, tries.attempts)))
+    return Tries(tries.attempts + 1, now, tries.waited_s + waited_s)
+
+
+def next_attempt(times: RetryTimes, tries: Tries, now: datetime, jitter: float) -> datetime | None:
+    """Return when to try again after one or more attempts have failed; None: give up.
 
     The wait doubles from `first_after_s` up to `max_after_s`; `jitter`, 0 to 1, takes up to a
-    quarter of it away.  Time alone gives nothing up: as many attempts must have failed as fit into
-    `give_up_after_s`, so neither a clock that jumps ahead nor a relay that was down makes a bounce
-    (RFC 5321 4.5.4.1: four to five days of retries).
+    quarter of it away.  A mail is given up when it has waited `give_up_after_s`.
 
     Law: the next attempt is never more than `max_after_s` away, nor less than three quarters of
     `first_after_s` or `max_after_s`, whichever is less.
     """
-    expired = now - first_at >= timedelta(seconds=times.give_up_after_s)
-    if expired and attempts >= fewest_attempts(times):
+    if tries.waited_s >= times.give_up_after_s:
         return None
-    return now + timedelta(seconds=_wait_s(times, attempts) * (1 - _SPREAD * jitter))
+    return now + timedelta(seconds=_wait_s(times, tries.attempts) * (1 - _SPREAD * jitter))
 
 
-def owes_delay_notice(times: RetryTimes, now: datetime, first_at: datetime) -> bool:
+def owes_delay_notice(
+    times: RetryTimes, tries: Tries, now: datetime, received_at: datetime
+) -> bool:
     """Tell whether the sender should hear that his mail still waits; never where that is 0."""
-    waited_s = (now - first_at).total_seconds()
+    waited_s = max((now - received_at).total_seconds(), tries.waited_s)
     return 0 < times.delay_notice_after_s <= waited_s
 
 
-def fewest_attempts(times: RetryTimes) -> int:
-    """Return how many attempts are made within `give_up_after_s` when every wait is a full one."""
-    attempts, waited_s = 1, _wait_s(times, 1)
-    while waited_s < times.give_up_after_s:
-        attempts += 1
-        waited_s += _wait_s(times, attempts)
-    return attempts
+def retry_until(times: RetryTimes, tries: Tries, now: datetime) -> datetime:
+    """Return about when a mail that goes on failing will be given up."""
+    return now + timedelta(seconds=max(0.0, times.give_up_after_s - tries.waited_s))
 
 
 def _wait_s(times: RetryTimes, attempts: int) -> float:

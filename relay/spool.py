@@ -41,9 +41,10 @@ _log = structlog.get_logger()
 class Spool:
     """The spool of one process; built inside a running loop, over a store that is migrated."""
 
-    def __init__(self, store: Store) -> None:
-        """Start the writer."""
+    def __init__(self, store: Store, lessee: str = "") -> None:
+        """Start the writer; claims are leased to `lessee`."""
         self._store = store
+        self._lessee = lessee
         self.wake = asyncio.Event()
         """Set when something was stored or is to be tried again; dispatch clears it."""
         self.owed = asyncio.Event()
@@ -78,7 +79,8 @@ class Spool:
         Raises SpoolError where the spool can not be read or written.
         """
         lease = fresh_ident(now)
-        step = Claiming(limit, now, lease, now + timedelta(seconds=lease_s))
+        until = now + timedelta(seconds=lease_s)
+        step = Claiming(limit, now, spooled.Lease(lease, self._lessee, until))
         due, pending = await self._submit(step)
         templates = await self._templates_of(due)
         return tuple(

@@ -15,33 +15,42 @@ import pytest
 import structlog
 
 from ledger import schema
+from ledger.acts import Action, Result, act_on_queue
 from ledger.address import parse_address
+from ledger.audit import Author
 from ledger.engine import Store
+from ledger.event import EventType
 from ledger.fact import RecipientTold, SendAccepted
 from ledger.ident import new_ident
 from ledger.keys import KeyRing
 from ledger.migrate import open_store
 from ledger.mode import TrackingMode
 from ledger.outbox import read_owed
-from ledger.queue import list_queue
+from ledger.queue import QueuedCopy, QueueFilter, Waiting, list_queue
 from ledger.spooled import captured_copy, list_captured
 from ledger.token import HitKind, TokenKey, read_token
 from relay import dispatch as dispatch_module
-from relay.conclude import Terms
+from relay.conclude import Attempt, Terms, conclude_attempt
 from relay.deliver.hop import NextHop
-from relay.dispatch import Dispatch, DispatchSettings
+from relay.dispatch import _NOTHING_DRAWN, Dispatch, DispatchSettings
 from relay.mail import Client, Copy, Envelope, Recipient, RecipientType, Submission
+from relay.policy import Policy
 from relay.promise import CopyIdTaken, Settlement, SpoolError, Stored
+from relay.reply import Deferred, Reply
 from relay.retry import RetryTimes
 from relay.spool import Spool
 from relay.template import Layout, Slot, SlotKind, Span, Template
+from relay.tend import Waits, tend_once
 from relay.verdict import Clicks
 
 DROP = b"\0drop"
 KEY = TokenKey(0, b"k" * 32)
 RING = KeyRing({0: KEY}, KEY)
 ORIGINAL = b"Subject: hello\r\nMessage-ID: <m@example.com>\r\n\r\n..dots\r\n<img src=x>\r\n"
-SETTINGS = DispatchSettings(Terms("relay.example", RetryTimes(first_after_s=0.2, max_after_s=0.2)))
+POLICY = Policy("relay.example", "https://t.example")
+SETTINGS = DispatchSettings(
+    Terms("relay.example", RetryTimes(first_after_s=0.2, max_after_s=0.2)), lambda: POLICY
+)
 
 
 @dataclass
@@ -161,6 +170,11 @@ async def until(condition: Any, within_s: float = 8) -> None:
     async with asyncio.timeout(within_s):
         while not await condition():  # noqa: ASYNC110 - what it looks at is a database
             await asyncio.sleep(0.01)
+
+
+async def queue(store: Store) -> tuple[QueuedCopy, ...]:
+    async with store.read() as connection:
+        return await list_queue(connection, 100)
 
 
 async def settled(store: Store) -> None:
@@ -303,9 +317,103 @@ async def test_no_bounce_is_ever_bounced(
     with structlog.testing.capture_logs() as logs:
         async with running(spool, next_hop(server)):
             await spool.store(mail("b@example.org"))
-            await settled(store)
+
+            async def is_dead() -> bool:
+                return [one.why(datetime.now(UTC)) for one in await queue(store)] == [Waiting.DEAD]
+
+            await until(is_dead)
     assert await told(store) == [("b@example.org", "failed"), ("a@example.com", "failed")]
-    assert [line["event"] for line in logs].count("bounce.not_sent") == 1
+    assert [line["event"] for line in logs] == [
+        "copy.failed",
+        "bounce.queued",
+        "copy.failed",
+        "dead_letter.kept",
+    ]
+    assert logs[1]["report"] == logs[2]["send_id"]
+    (letter,) = await queue(store)
+    assert [(one.recipient, one.state) for one in letter.recipients] == [
+        ("a@example.com", "failed")
+    ]
+    assert letter.reply == "550 5.1.1 nobody here"
+
+
+@pytest.mark.parametrize(("action", "reports"), [(Action.DROP, 0), (Action.BOUNCE, 1)])
+async def test_what_is_given_up_while_it_is_tried_is_not_tried_again(
+    spool: Spool, store: Store, fake_upstream: Any, next_hop: Any, action: Action, reports: int
+) -> None:
+    answering = asyncio.Event()
+
+    def rcpt(line: str) -> bytes:
+        answering.set()
+        return b"250 ok\r\n" if "<a@" in line else b"451 4.2.2 mailbox full\r\n"
+
+    server = await fake_upstream(says={"RCPT": rcpt})
+    hour = replace(SETTINGS, terms=Terms("relay.example", RetryTimes(3600, 3600)))
+    stored = mail("b@example.org")
+    await spool.store(stored)
+    (claim,) = await spool.claim(1, datetime.now(UTC), 60)  # it is under way
+    author = Author("operator", datetime.now(UTC), b"key")
+    found = [one async for one in act_on_queue(store, action, QueueFilter(), author)]
+    assert [result for _, result in found] == [Result.WHEN_ENDED]
+    assert [one.why(datetime.now(UTC)) for one in await queue(store)] == [Waiting.DROPPED]
+    later = Deferred(Reply(451, "4.2.2", "mailbox full"))
+    attempt = Attempt(datetime.now(UTC), (later,), "fake", "fake")
+    await spool.settle(conclude_attempt(claim, attempt, hour.terms, _NOTHING_DRAWN))
+    async with running(spool, next_hop(server), settings=hour):
+        await settled(store)
+    assert answering.is_set() == bool(reports)
+    assert [one.recipients for one in server.taken] == [("a@example.com",)] * reports
+    assert (await told(store))[:2] == [("b@example.org", "deferred"), ("b@example.org", "failed")]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=3650), -timedelta(days=3650)])
+async def test_a_copy_under_way_is_not_sent_twice_when_the_clock_jumps(
+    ahead: timedelta,
+    spool: Spool,
+    store: Store,
+    fake_upstream: Any,
+    next_hop: Any,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dispatch_module, "_CALM_S", 0.2)
+    monkeypatch.setattr(dispatch_module, "_WATCH_S", 0.02)
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    server = await fake_upstream()
+    hop = next_hop(server)
+    deliver = hop.deliver_copy
+
+    async def wait_and_deliver(*words: Any) -> Any:
+        asked.set()
+        await go_on.wait()
+        return await deliver(*words)
+
+    monkeypatch.setattr(hop, "deliver_copy", wait_and_deliver)
+    async with running(spool, hop, now=clock):
+        await spool.store(mail("b@example.org"))
+        await asked.wait()
+        clock.ahead += ahead
+        spool.wake.set()
+
+        async def is_renewed() -> bool:
+            (one,) = await queue(store)
+            return abs(one.due_at - clock()) < timedelta(minutes=2)
+
+        await until(is_renewed)
+        spool.wake.set()
+        await spool.store(mail("c@example.org"))  # it is claimed when the clock is calm again
+        await tend_once(store, Waits(3600, 60), clock())  # or it was due years ahead
+
+        async def is_claimed() -> bool:
+            return all(one.is_under_way(clock()) for one in await queue(store))
+
+        await until(is_claimed)
+        go_on.set()
+        await settled(store)
+    assert sorted(one.recipients for one in server.taken) == [
+        ("b@example.org",),
+        ("c@example.org",),
+    ]
 
 
 async def test_mail_that_waits_is_told_once_and_given_up_in_the_end(
@@ -349,9 +457,9 @@ async def test_a_refusal_is_no_reason_for_another_upstream(
     other = next_hop(second)
     other.upstream = replace(other.upstream, name="other")
     async with running(spool, next_hop(first), other):
-        await spool.store(mail(sender=None))
+        await spool.store(mail("b@example.org c@example.org"))
         await settled(store)
-    assert await told(store) == [("b@example.org", "failed")]
+    assert (await told(store))[:2] == [("b@example.org", "failed"), ("c@example.org", "failed")]
     assert second.connections == 0
 
 
@@ -433,7 +541,7 @@ async def test_when_stopped_what_is_under_way_ends_and_the_rest_stays(
     assert await told(store) == [("b@example.org", "relayed")]
     async with store.read() as connection:
         (left,) = await list_queue(connection, 10)
-    assert left.recipients[0][1] == "late@example.org"
+    assert left.recipients[0].recipient == "late@example.org"
 
 
 async def test_what_does_not_end_in_time_is_free_for_the_next_start(
@@ -460,10 +568,10 @@ async def test_one_copy_that_breaks_us_stops_no_other(
     server = await fake_upstream()
     deliver_copy = NextHop.deliver_copy
 
-    async def breaking(hop: NextHop, envelope: Envelope, stamp: Any) -> Any:
+    async def breaking(hop: NextHop, envelope: Envelope, *words: Any) -> Any:
         if str(envelope.recipients[0]) == "broken@example.org":
             raise ZeroDivisionError
-        return await deliver_copy(hop, envelope, stamp)
+        return await deliver_copy(hop, envelope, *words)
 
     monkeypatch.setattr(NextHop, "deliver_copy", breaking)
     with structlog.testing.capture_logs() as logs:
@@ -634,3 +742,23 @@ async def test_little_content_is_under_way_at_once(
     assert dispatch._limit() > 0
     dispatch._longest = size
     assert dispatch._limit() == (3 if size == 1_000 else 1)
+
+
+async def test_the_switch_for_everybody_reaches_mail_in_the_queue_and_is_told(
+    spool: Spool, store: Store, fake_upstream: Any, next_hop: Any
+) -> None:
+    server = await fake_upstream()
+    in_force = POLICY
+    settings = replace(SETTINGS, policy=lambda: in_force)
+    await spool.store(mail("b@example.org", layout=0))
+    in_force = replace(POLICY, tracking=False)
+    with structlog.testing.capture_logs() as logs:
+        async with running(spool, next_hop(server), settings=settings):
+            await until(lambda: _taken(server, 1))
+    assert server.taken[0].content == ORIGINAL
+    assert "copy.withdrawn" in [line["event"] for line in logs]
+    told = [fact for fact in await facts(store) if isinstance(fact, RecipientTold)]
+    assert [(fact.type, fact.reasons) for fact in told] == [
+        (EventType.RELAYED, ()),
+        (EventType.WITHDRAWN, ("policy off",)),
+    ]

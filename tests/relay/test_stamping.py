@@ -9,6 +9,7 @@ from ledger.token import TokenKey
 from relay import stamping
 from relay.mail import Copy, Recipient, RecipientType, Signing
 from relay.promise import Claim
+from relay.retry import Tries
 from relay.sign import Seal
 from relay.stamp import stamp_copy
 from relay.stamping import Stamping
@@ -33,7 +34,7 @@ def claim(
         lease="L",
         sender=None,
         template=Template(ORIGINAL, (PIXEL,), "", signing=signing),
-        attempts=0,
+        tries=Tries(),
         received_at=datetime(2026, 11, 24, tzinfo=UTC),
         message_id=None,
         subject=None,

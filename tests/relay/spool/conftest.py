@@ -18,6 +18,7 @@ from ledger.mode import TrackingMode
 from relay.mail import Client, Copy, Envelope, Recipient, RecipientType, Submission
 from relay.promise import Claim, Settlement, Stored
 from relay.reply import Deferred, Delivered, Failed, Outcome, Reply
+from relay.retry import Tries
 from relay.spool import Spool
 from relay.template import Template
 
@@ -100,6 +101,7 @@ def settlement(claim: Claim, *outcomes: Outcome, due_at: datetime | None = None)
         outcomes=tuple(zip(claim.copy.recipients, outcomes, strict=False)),
         upstream="default",
         due_at=due_at,
+        tries=Tries(claim.tries.attempts + 1, SOON, 60.0),
     )
 
 

@@ -17,6 +17,7 @@ from ledger.spooled import captured_copy, list_captured
 from relay.mail import Recipient, RecipientType
 from relay.promise import Claim, Settlement, Stored
 from relay.reply import Deferred, Delivered, Failed, Reply
+from relay.retry import Tries
 from relay.spool import Spool
 
 Build = Callable[..., Stored]
@@ -51,7 +52,7 @@ async def test_what_is_stored_is_claimed_with_all_it_had(spool: Spool, stored: B
     assert claim.received_at == NOW
     assert (claim.message_id, claim.subject, claim.account) == ("m@example.com", "Grüße", "alice")
     assert (claim.smtputf8, claim.body_8bit) == (False, True)
-    assert (claim.attempts, claim.delay_noticed) == (0, False)
+    assert (claim.tries, claim.delay_noticed, claim.fate) == (Tries(), False, None)
 
 
 async def test_another_process_unpacks_what_was_stored(
@@ -152,15 +153,16 @@ async def test_only_the_deferred_are_tried_again(
     assert await spool.settle(settlement(claim, TAKEN, NOT_NOW, NEVER, due_at=LATER))
     async with store.read() as connection:
         (queued,) = await list_queue(connection, 10)
-    assert queued.recipients == (
-        ("to", "bob@example.org", "delivered", "250 2.0.0 taken"),
-        ("to", "carol@example.org", "pending", "451 4.0.0 later"),
-        ("to", "dave@example.org", "failed", "550 5.1.1 nobody"),
-    )
+    assert [(one.recipient, one.state, one.reply) for one in queued.recipients] == [
+        ("bob@example.org", "delivered", "250 2.0.0 taken"),
+        ("carol@example.org", "pending", "451 4.0.0 later"),
+        ("dave@example.org", "failed", "550 5.1.1 nobody"),
+    ]
     assert (queued.attempts, queued.due_at, queued.leased, queued.held) == (1, LATER, False, False)
     again = await claim_one(spool, LATER)
     assert again.copy.recipients == (recipient("carol@example.org"),)
-    assert again.attempts == 1
+    assert again.tries == Tries(1, SOON, 60.0)
+    assert (queued.tried_at, queued.upstream) == (SOON, "default")
 
 
 async def test_a_recipient_without_outcome_stays_pending(
@@ -289,6 +291,6 @@ async def test_a_copy_that_is_put_back_was_not_attempted(
 ) -> None:
     await spool.store(stored())
     claim = await claim_one(spool)
-    await spool.settle(replace(settlement(claim, due_at=LATER), attempted=False))
+    await spool.settle(replace(settlement(claim, due_at=LATER), tries=None))
     again = await claim_one(spool, LATER)
-    assert (again.copy, again.attempts) == (claim.copy, 0)
+    assert (again.copy, again.tries) == (claim.copy, Tries())
