@@ -71,6 +71,19 @@ def test_mail_is_refused(argument: str, code: str) -> None:
     assert code_of(parse_mail_from(argument)) == code
 
 
+@pytest.mark.parametrize("value", ["<>", "alice@example.com", "e+3Dmc2@example.com"])
+def test_who_offers_auth_takes_its_parameter_and_trusts_it_not(value: str) -> None:
+    argument = f"FROM:<alice@example.com> SIZE=1 AUTH={value}"
+    assert parse_mail_from(argument, auth=True) == MailFrom(ALICE, 1)
+    assert code_of(parse_mail_from(argument)) == "555 5.5.4"
+
+
+@pytest.mark.parametrize("value", ["", "=", "=a+", "=a+3d", "=é", "=<> AUTH=<>"])
+def test_a_malformed_parameter_of_auth_is_refused(value: str) -> None:
+    answer = parse_mail_from(f"FROM:<alice@example.com> AUTH{value}", auth=True)
+    assert code_of(answer) == "501 5.5.4"
+
+
 @pytest.mark.parametrize(
     ("argument", "expected"),
     [

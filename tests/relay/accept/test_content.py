@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.accept import content
-from relay.accept.content import READ_LIMIT_BYTES, canonical_message, read_data
+from relay.accept.content import (
+    MAX_HEADER_BYTES,
+    READ_LIMIT_BYTES,
+    canonical_message,
+    read_data,
+)
 from relay.reply import Reply
 
 MAX_BYTES = 100_000
@@ -117,6 +122,31 @@ def test_a_message_that_can_not_be_canonical_is_refused(data: bytes, code: str) 
     reply = canonical_message(data, MAX_BYTES, refuse_lone_lf=False)
     assert isinstance(reply, Reply)
     assert f"{reply.code} {reply.enhanced}" == code
+
+
+LINE = b"X-A: " + b"a" * 57 + b"\r\n"  # 64 bytes
+FULL = LINE * (MAX_HEADER_BYTES // len(LINE) - 1)
+
+
+@pytest.mark.parametrize(
+    ("raw", "fits"),
+    [
+        (FULL + b"\r\n" + b"a" * 100_000 + b"\r\n", True),
+        (FULL + LINE + b"\r\n" + b"a" * 100_000 + b"\r\n", False),
+        (FULL + LINE * 2, False),
+        (LINE + b" folded\r\n" * 50_000, False),
+        (b"X-A : " + b"a" * 400_000 + b"\r\n", False),
+        (b"\r\n" + FULL * 2, True),
+        (b"no field\r\n" + FULL * 2, True),
+        (FULL + b"no field\r\n" + FULL, True),
+        (b"a" * 400_000 + b"\r\n", True),
+        (b": no name\r\n" * 50_000, True),
+    ],
+)
+def test_a_header_has_its_limit_and_a_body_has_none(raw: bytes, fits: bool) -> None:
+    answer = canonical_message(b"\r\n" + raw, 10**7, refuse_lone_lf=True)
+    refused = Reply(552, "5.3.4", "The header is bigger than this server takes")
+    assert answer == (raw if fits else refused)
 
 
 def test_a_lone_lf_becomes_crlf_once_or_is_refused() -> None:

@@ -43,6 +43,30 @@ def test_so_many_strangers_of_one_address_are_let_in_and_no_more() -> None:
     assert door.enter(Visitor())
 
 
+def test_a_stranger_comes_so_often_a_minute_and_our_own_people_as_they_like() -> None:
+    door = Door()
+    for _ in range(300):
+        visitor = Visitor()
+        assert door.enter(visitor)
+        door.leave(visitor)
+    assert not door.enter(Visitor())
+    assert door.enter(Visitor(peer=ip_address("192.0.2.2")))
+    assert door.enter(Visitor(trusted=True))
+
+
+def test_who_has_signed_in_leaves_his_place_to_another_stranger(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door_module, "_MAX_CONNECTIONS_PER_STRANGER", 1)
+    door, first, second = Door(), Visitor(), Visitor()
+    assert door.enter(first)
+    assert not door.enter(second)
+    door.vouch(first)
+    assert door.enter(second)
+    door.leave(first)
+    assert not door.enter(Visitor())
+
+
 def test_strangers_together_can_not_keep_our_own_people_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
