@@ -1,10 +1,17 @@
 """Real programs around a real Indicia: how each is started and ended."""
 
 import contextlib
+import email
+import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
+import sys
+import tempfile
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -109,13 +116,15 @@ def _start_postfix(base: Path, port: int) -> Postfix:
     server = Postfix(port, maildirs, authority)
     (sasl / "users").write_text(f"{server.username}:{{PLAIN}}{server.password}\n")
     shutil.chown(sasl / "users", "dovecot")
-    (sasl / "dovecot.conf").write_text(_DOVECOT.format(sasl=sasl, queue=queue))
+    (sasl / "dovecot.conf").write_text(_template("dovecot.conf").format(sasl=sasl, queue=queue))
     (etc / "main.cf").write_text(
-        _MAIN_CF.format(queue=queue, state=state, etc=etc, maildirs=maildirs, nobody=_nobody())
+        _template("main.cf").format(
+            queue=queue, state=state, etc=etc, maildirs=maildirs, nobody=_nobody()
+        )
     )
     boxes = [f"{name}@example.test {name}@example.test/" for name in MAILBOXES]
     (etc / "boxes").write_text("\n".join([*boxes, "@example.test catchall/"]) + "\n")
-    (etc / "master.cf").write_text(_MASTER_CF.format(port=port))
+    (etc / "master.cf").write_text(_template("master.cf").format(port=port))
     launch([which("postfix"), "-c", etc, "start"], base / "start.txt")
     launch([which("dovecot"), "-c", sasl / "dovecot.conf"], base / "start.txt")
     return server
@@ -132,6 +141,10 @@ def _end_postfix(base: Path, waiting: Callable[..., Any]) -> None:
         dovecot = int((base / "sasl" / "run" / "master.pid").read_text())
         os.kill(dovecot, signal.SIGTERM)
         waiting(lambda: not Path(f"/proc/{dovecot}").exists(), 10, "Dovecot has ended")
+
+
+def _template(name: str) -> str:
+    return (Path(__file__).with_name("postfix") / name).read_text(encoding="utf-8")
 
 
 def _nobody() -> str:
@@ -159,85 +172,6 @@ def launch(words: list[Any], output: Path) -> None:
     with output.open("ab") as file:
         done = subprocess.run(words, stdout=file, stderr=file, timeout=60, check=False)
     assert done.returncode == 0, (words, output.read_text())
-
-
-_DOVECOT = """
-base_dir = {sasl}/run
-log_path = {sasl}/log
-protocols =
-ssl = no
-auth_mechanisms = plain login
-passdb {{
-  driver = passwd-file
-  args = {sasl}/users
-}}
-userdb {{
-  driver = static
-  args = uid=nobody gid=nogroup home=/nonexistent
-}}
-service auth {{
-  unix_listener {queue}/private/auth {{
-    mode = 0660
-    user = postfix
-    group = postfix
-  }}
-}}
-"""
-
-_MAIN_CF = """
-compatibility_level = 3.6
-queue_directory = {queue}
-data_directory = {state}
-maillog_file = {etc}/log
-maillog_file_prefixes = {etc}
-myhostname = upstream.test
-mydestination =
-mynetworks = 192.0.2.1/32
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-alias_maps =
-local_recipient_maps =
-virtual_mailbox_domains = example.test
-virtual_mailbox_base = {maildirs}
-virtual_mailbox_maps = texthash:{etc}/boxes
-virtual_uid_maps = static:{nobody}
-virtual_gid_maps = static:{nobody}
-virtual_minimum_uid = 1
-smtpd_tls_chain_files = {etc}/host.pem
-smtpd_tls_security_level = encrypt
-smtpd_sasl_auth_enable = yes
-smtpd_sasl_type = dovecot
-smtpd_sasl_path = private/auth
-smtpd_recipient_restrictions = permit_sasl_authenticated, reject
-smtpd_peername_lookup = no
-local_header_rewrite_clients =
-smtp_host_lookup = native
-disable_dns_lookups = yes
-message_size_limit = 52428800
-virtual_mailbox_limit = 0
-mailbox_size_limit = 0
-"""
-
-_MASTER_CF = """
-127.0.0.1:{port} inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-flush unix n - n 1000? 0 flush
-proxymap unix - - n - - proxymap
-smtp unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
-"""
 
 
 # Chromium without a window says HeadlessChrome, which is rightly called a machine.
@@ -285,3 +219,138 @@ def answer_of() -> Callable[[str], int]:
             return error.code
 
     return ask
+
+
+class Tee:
+    """A port before the relay's that keeps what clients said."""
+
+    def __init__(self, relay: int) -> None:
+        self.relay = relay
+        self.said: list[bytearray] = []
+        self.sockets: list[socket.socket] = []
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.server.accept()
+            except OSError:
+                return
+            relay = socket.create_connection(("127.0.0.1", self.relay))
+            self.sockets += [client, relay]
+            said = bytearray()
+            self.said.append(said)
+            threading.Thread(target=_pass_on, args=(client, relay, said), daemon=True).start()
+            threading.Thread(target=_pass_on, args=(relay, client, None), daemon=True).start()
+
+    def close(self) -> None:
+        for one in (self.server, *self.sockets):
+            with contextlib.suppress(OSError):  # the other side has gone already
+                one.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for it
+            one.close()
+
+    def messages(self) -> list[bytes]:
+        """Every DATA so far, unstuffed, lone LF as CRLF."""
+        return [message for said in self.said for message in _data_of(bytes(said))]
+
+
+def _pass_on(source: socket.socket, target: socket.socket, kept: bytearray | None) -> None:
+    try:
+        while chunk := source.recv(65536):
+            if kept is not None:
+                kept += chunk
+            target.sendall(chunk)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        source.close()
+        target.close()
+
+
+def _data_of(said: bytes) -> Iterator[bytes]:
+    position = 0
+    while match := re.compile(rb"^DATA\r\n", re.MULTILINE | re.IGNORECASE).search(said, position):
+        end = said.index(b"\r\n.\r\n", match.end() - 2) + 2
+        # RFC 5321 4.5.2: a dot is added after CRLF only; curl sends a file's lone LF as it is.
+        body = re.sub(rb"(?<=\r\n)\.", b"", b"\r\n" + said[match.end() : end])[2:]
+        yield re.sub(rb"\r?\n", b"\r\n", body)
+        position = end + 3
+
+
+@pytest.fixture
+def tee_before() -> Iterator[Callable[[int], Tee]]:
+    made: list[Tee] = []
+
+    def make(port: int) -> Tee:
+        made.append(Tee(port))
+        return made[-1]
+
+    yield make
+    for tee in made:
+        tee.close()
+
+
+@pytest.fixture
+def send_by(interop: Path) -> Callable[[str, int], None]:
+    """Send a mail to To, Cc and Bcc by a real client: `send_by("swaks", port)`."""
+
+    def send(client: str, port: int) -> None:
+        folder = Path(tempfile.gettempdir()) / f"indicia-interop-{os.getuid()}"
+        folder.mkdir(mode=0o755, exist_ok=True)
+        environment = {
+            **os.environ,
+            "INTEROP_RUN": str(folder),
+            "SMTP_AUTH": "0",
+            "TO_ADDRS": "to1@example.test to2@example.test",
+            "CC_ADDRS": "cc1@example.test",
+            "BCC_ADDRS": "bcc1@example.test",
+        }
+        done = subprocess.run(
+            [interop / "clients" / f"send-{client}.sh", "localhost", str(port), "plain"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, (client, done.stdout[-800:], done.stderr[-800:])
+
+    return send
+
+
+@pytest.fixture
+def check_copy(tmp_path: Path) -> Callable[..., Any]:
+    """Compare a copy with its original by the developers' checker; return what it says."""
+
+    def check(original: bytes, copy: bytes, collector: int, *, tracked: bool) -> Any:
+        checker = ROOT.parent / "shared" / "tools" / "check_preservation.py"
+        (tmp_path / "original.eml").write_bytes(original)
+        (tmp_path / "copy.eml").write_bytes(copy)
+        words = [sys.executable, checker, "--base-url", f"http://127.0.0.1:{collector}/"]
+        words += ["--pixel-anywhere", "--may-drop-header", "x-indicia-.*", "--bcc", "must"]
+        words += ["--require-pixel"] if tracked else []
+        done = subprocess.run(
+            [*words, tmp_path / "original.eml", tmp_path / "copy.eml"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode in {0, 1}, done.stderr
+        return json.loads(done.stdout)
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def marks_of() -> Callable[[bytes], set[bytes]]:
+    """Return the tokens in a mail, with its encodings undone by an independent decoder."""
+
+    def marks(raw: bytes) -> set[bytes]:
+        parts = email.message_from_bytes(raw).walk()
+        text = b"\n".join(part.get_payload(decode=True) or b"" for part in parts)  # type: ignore[misc]
+        return set(re.findall(rb"/[oc]/([\w-]{36})", text))
+
+    return marks
