@@ -8,6 +8,7 @@ import ctypes
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from relay.configured import upstreams_of
 from relay.deliver.connect import Access, ConnectError, open_connection, system_contexts
 from relay.upstream import Timeouts, Upstream
 
+RENEWAL_DUE = timedelta(days=14)
+"""certbot renews a month before the end: two weeks later it has failed for long."""
 LOW_SPACE_BYTES = 1 << 30
 """Forty mails of the largest size by default, and a while to react."""
 UPSTREAM_TIMEOUTS = Timeouts(connect_s=10, open_s=20, command_s=20, quit_s=2)
@@ -73,6 +76,7 @@ def _findings(settings: Settings, file: Path | None) -> Iterator[Finding]:
     yield from _check_hostname(settings)
     ring, finding = _check_keys(settings.keys_dir)
     yield finding
+    yield from _check_certificate(settings)
     yield from _check_dkim(settings)
     yield from _check_stores(settings)
     yield _check_space(settings.server.state_dir)
@@ -105,6 +109,44 @@ def _check_keys(folder: Path) -> tuple[KeyRing | None, Finding]:
         return None, Finding("keys", State.FAILED, str(error))
     text = f"{len(ring.keys)} in {folder}; key {ring.current.key_id} signs"
     return ring, Finding("keys", State.OK, text)
+
+
+def _check_certificate(settings: Settings) -> Iterator[Finding]:
+    tls = settings.relay.tls
+    if tls.certificate is None or tls.private_key is None:
+        return
+    # cryptography takes a fifth of a second to load.
+    from relay.accept.certificate import load_context, read_validity
+
+    try:
+        load_context(tls.certificate, tls.private_key)
+    except KeyFileError as error:
+        yield Finding("certificate", State.FAILED, str(error))
+        return
+    names, ends_at = read_validity(tls.certificate)
+    told = f"{tls.certificate} is for {', '.join(names) or 'no name'}, until {ends_at:%Y-%m-%d}"
+    left, hostname = ends_at - datetime.now(UTC), settings.server.hostname
+    if left <= timedelta(0):
+        mend = "renew it: mail programs refuse it"
+        yield Finding("certificate", State.FAILED, told, mend)
+    elif left < RENEWAL_DUE:
+        yield Finding("certificate", State.WARNING, told, "renew it; no restart is needed")
+    elif not any(_is_named(name, hostname) for name in names):
+        text, mend = f"{told}, not for {hostname}", "mail programs must use a name it is for"
+        yield Finding("certificate", State.WARNING, text, mend)
+    elif tls.private_key.stat().st_mode & 0o077:
+        mend = f"run: chmod 600 {tls.private_key}"
+        yield Finding("certificate", State.WARNING, f"{told}; others may read its key", mend)
+    else:
+        yield Finding("certificate", State.OK, told)
+
+
+def _is_named(name: str, hostname: str) -> bool:
+    # RFC 6125 6.4.3: * stands for one label, the left-most.
+    name, hostname = name.lower(), hostname.lower().rstrip(".")
+    return name == hostname or (
+        name.startswith("*.") and name[1:] == hostname[hostname.find(".") :]
+    )
 
 
 def _check_dkim(settings: Settings) -> Iterator[Finding]:

@@ -7,10 +7,17 @@ good one stays.
 import ssl
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import structlog
-from cryptography.x509 import load_pem_x509_certificates
+from cryptography.x509 import (
+    DNSName,
+    ExtensionNotFound,
+    IPAddress,
+    SubjectAlternativeName,
+    load_pem_x509_certificates,
+)
 
 from ledger.keys import KeyFileError
 
@@ -82,6 +89,21 @@ def load_context(certificate: Path, private_key: Path) -> ssl.SSLContext:
     except ssl.SSLError as error:
         raise KeyFileError(_why(error, certificate, private_key)) from error
     return context
+
+
+def read_validity(certificate: Path) -> tuple[tuple[str, ...], datetime]:
+    """Return the names that a certificate is for, and when it ends.
+
+    Raises OSError and ValueError where load_context would refuse it.
+    """
+    leaf = load_pem_x509_certificates(certificate.read_bytes())[0]
+    try:
+        names = leaf.extensions.get_extension_for_class(SubjectAlternativeName).value
+    except ExtensionNotFound:
+        return (), leaf.not_valid_after_utc  # the common name has counted nowhere since 2017
+    hosts = names.get_values_for_type(DNSName)
+    addresses = map(str, names.get_values_for_type(IPAddress))
+    return (*hosts, *addresses), leaf.not_valid_after_utc
 
 
 def _why(error: ssl.SSLError, certificate: Path, private_key: Path) -> str:

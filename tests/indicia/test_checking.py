@@ -3,12 +3,14 @@ import json
 import sqlite3
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import trustme
 
-from config.settings import Dkim, Settings
+from config.settings import Dkim, Relay, Settings
 from indicia import checking
 from indicia.checking import check_all
 from indicia.reaching import Reached
@@ -115,6 +117,63 @@ def test_a_key_that_signs_mail_is_looked_at(
     file.chmod(0o600)
     ((state, told),) = found(settings, capsys, "dkim")
     assert (state, "can sign" in told) == ("ok", True)
+
+
+def test_the_certificate_of_the_relay_is_looked_at(
+    sandbox: Settings, capsys: Read, tmp_path: Path
+) -> None:
+    assert found(sandbox, capsys, "certificate") == []
+    certificate, key = tmp_path / "fullchain.pem", tmp_path / "privkey.pem"
+    relay = Relay(tls={"certificate": certificate, "private_key": key})
+    server = sandbox.server.model_copy(update={"hostname": "mail.a.example"})
+    settings = sandbox.model_copy(update={"relay": relay, "server": server})
+
+    def look(names: list[str], **options: object) -> tuple[str, str]:
+        leaf = trustme.CA().issue_cert(*names, **options)  # type: ignore[arg-type] # a date
+        certificate.write_bytes(leaf.cert_chain_pems[0].bytes())
+        key.write_bytes(leaf.private_key_pem.bytes())
+        key.chmod(mode)
+        (finding,) = found(settings, capsys, "certificate")
+        return finding
+
+    mode = 0o600
+    ((state, told),) = found(settings, capsys, "certificate")
+    assert (state, told.startswith(f"{certificate} can not be read")) == ("failed", True)
+    for name in ("mail.a.example", "*.a.example"):
+        state, told = look([name, "192.0.2.1"])
+        assert state == "ok"
+        assert told.startswith(f"{certificate} is for {name}, 192.0.2.1, until ")
+    state, told = look(["a.example"])
+    assert (state, "not for mail.a.example" in told) == ("warning", True)
+    state, told = look(["mail.a.example"], not_after=datetime(2020, 1, 1, tzinfo=UTC))
+    assert (state, "until 2020-01-01; renew it" in told) == ("failed", True)
+    state, told = look(["mail.a.example"], not_after=datetime.now(UTC) + timedelta(days=13))
+    assert (state, "no restart" in told) == ("warning", True)
+    mode = 0o640
+    state, told = look(["mail.a.example"])
+    assert (state, told.endswith(f"; run: chmod 600 {key}")) == ("warning", True)
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=x",
+            "-days",
+            "99",
+            "-keyout",
+            key,
+            "-out",
+            certificate,
+        ],
+        check=True,
+        capture_output=True,
+    )
+    ((state, told),) = found(settings, capsys, "certificate")
+    assert (state, "is for no name" in told) == ("warning", True)
 
 
 def test_little_space_is_a_warning(
