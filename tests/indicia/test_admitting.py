@@ -2,7 +2,11 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from typer.testing import CliRunner
@@ -140,3 +144,40 @@ def test_the_password_on_standard_input_must_be_utf8() -> None:
         app, ["user", "add", "a@b.example", "--role", "user", "--password-stdin"], input=b"\xff" * 9
     )
     assert "not UTF-8" in str(done.exception)
+
+
+@pytest.mark.slow
+def test_people_are_let_in_and_shut_out_while_the_console_runs(
+    serving: Callable[..., Any], indicia: Callable[..., Any]
+) -> None:
+    port = serving().ports["console"]
+    words = ("user", "add", "anna@example.com", "--role", "admin", "--password-stdin")
+    assert indicia(*words, given=f"{GOOD}\n".encode()).returncode == 0
+
+    def sign_in() -> tuple[int, str]:
+        form = urlencode({"address": "anna@example.com", "password": GOOD})
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        status, cookie = ask(port, "POST", "/login", kind, form)
+        return status, cookie.partition(";")[0]
+
+    status, cookie = sign_in()
+    assert status == 303
+    assert ask(port, "GET", "/people", {"Cookie": cookie})[0] == 200
+    assert indicia("user", "disable", "anna@example.com").returncode == 0
+    assert ask(port, "GET", "/people", {"Cookie": cookie})[0] == 303
+    assert sign_in()[0] == 403
+    link = indicia("signin").stdout.decode().strip()
+    assert ask(port, "GET", f"/login?code={link.partition('code=')[2]}", {})[0] == 200
+    assert indicia("audit", "verify").returncode == 0
+
+
+def ask(
+    port: int, method: str, path: str, headers: dict[str, str], body: str = ""
+) -> tuple[int, str]:
+    """Return the status, and the session cookie where one is set."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request(method, path, body or None, headers)
+        response = connection.getresponse()
+        response.read()
+        cookies = response.headers.get_all("Set-Cookie") or []
+        return response.status, next((one for one in cookies if one.startswith("indicia=")), "")

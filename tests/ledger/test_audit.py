@@ -27,6 +27,7 @@ from ledger.audit import (
     pseudonym,
     read_head,
     record_audit,
+    record_audits,
     select_audit,
     verify_audit,
     verify_rows,
@@ -191,6 +192,21 @@ async def test_entries_that_are_written_at_once_follow_each_other(store: Store) 
     assert head.number == 20
     async with store.read() as connection:
         assert await read_head(connection) == head
+
+
+async def test_entries_of_an_import_follow_each_other_in_their_order(store: Store) -> None:
+    author = Author(OPERATOR, AT, KEY)
+    await write(store, 2)
+    async with store.write() as connection:
+        await record_audits(connection, [])
+        await record_audits(connection, [author.entry(f"x.{number}") for number in range(500)])
+    await write(store, 1)
+    head = await verify_audit(store)
+    assert isinstance(head, Head)
+    assert head.number == 503
+    async with store.read() as connection:
+        rows = await select_audit(connection, after=2, limit=500)
+    assert [row.entry.action for row in rows] == [f"x.{number}" for number in range(500)]
 
 
 async def test_a_change_that_fails_leaves_no_entry(store: Store) -> None:

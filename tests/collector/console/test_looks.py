@@ -307,3 +307,29 @@ async def test_a_hostile_captured_mail_runs_nothing(
     assert await page.get_by_role("button", name="Sign out").is_visible()
     await context.close()
     assert dialogs == []
+
+
+async def test_a_person_is_added_signs_in_by_password_and_is_shut_out(
+    console: Any, browser: Browser
+) -> None:
+    word = "correct horse battery"
+    async with visit(console, browser) as (page, _):
+        await page.get_by_role("link", name="People").click()
+        await page.get_by_label("Address", exact=True).fill("anna@acme.example")
+        await page.locator("article.add input[name=password]").fill(word)
+        await page.get_by_role("button", name="Add", exact=True).click()
+        await page.get_by_text("Added.").wait_for()
+        context = await browser.new_context()
+        other = await context.new_page()
+        await other.goto(f"{console.base}/messages")
+        await other.get_by_label("Address").fill("Anna@acme.example")
+        await other.get_by_label("Password").fill(word)
+        await other.get_by_role("button", name="Sign in").click()
+        await other.wait_for_url(f"{console.base}/messages")
+        assert await other.get_by_role("link", name="People").count() == 0
+        await page.get_by_text("anna@acme.example").click()
+        await page.get_by_role("button", name="Disable").click()
+        await page.get_by_text("Disabled, and signed out.").wait_for()
+        await other.reload()
+        await other.get_by_role("button", name="Sign in").wait_for()
+        await context.close()
