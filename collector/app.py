@@ -37,7 +37,7 @@ async def run_collector(
     hasty = Store(settings.database.url, LEDGER_WAIT_MS)
     spill_file = settings.server.state_dir / "spill.db"
     spill = await open_store(f"sqlite+aiosqlite:///{spill_file}", schema.spill)
-    journal = Journal(stores.ledger, hasty, spill)
+    journal = Journal(stores.ledger, hasty, spill, keys)
     collect = Collect(_practice(settings, keys), journal)
     tasks = (
         asyncio.create_task(journal.write_batches(), name="collector.journal"),

@@ -205,7 +205,13 @@ def _attributed(event: Event, story: Story) -> Event:
 
 
 def _anonymous(event: Event) -> Event:
-    return replace(event, attribution=Attribution.ANONYMOUS, user_agent=None, ip_address=None)
+    return replace(
+        event,
+        attribution=Attribution.ANONYMOUS,
+        tracking_mode=TrackingMode.ANONYMOUS,
+        user_agent=None,
+        ip_address=None,
+    )
 
 
 def _elsewhere(earlier: Trace, trace: Trace) -> bool:

@@ -1,33 +1,37 @@
 """Records hits before they are answered, and what they mean after.
 
-Law: a hit that `record` has returned from is on disk, in the ledger or in the spill.
+Law: a hit that `record` has returned from is on disk, in the ledger or in the spill, as far as
+consent allows it to be recorded at all.
 Law: a spilled hit enters the ledger once, whenever it is killed in between.
 All hits of the last few milliseconds share one commit.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import monotonic
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector.attribute import Settlement
+from collector.permits import Permits
+from collector.sealed import open_hit
+from collector.spill import Spill
 from ledger.engine import Store
 from ledger.events import insert_events
 from ledger.hits import (
     add_repeats,
-    delete_spilled,
     erase_hits,
-    insert_hits,
     link_of,
-    select_spilled,
     select_stories,
     select_waiting,
     settle_hits,
-    spill_hits,
 )
-from ledger.story import RecordedHit, StoredLink, Story
+from ledger.keys import KeyRing
+from ledger.seal import SealError
+from ledger.story import RecordedHit, SpilledHit, StoredLink, Story
 
 LEDGER_WAIT_MS = 20
 """How long a hit waits for another writer of the ledger; then it goes to the spill."""
@@ -44,6 +48,9 @@ BREAK_S = 1.0
 CHUNK = 100
 """Hits judged or loaded in one transaction: it holds the writer for some 20 ms."""
 
+UNKNOWN_LASTS = timedelta(hours=24)
+"""How long a hit waits for its copy to become known, from when the ledger could be read."""
+
 Attribute = Callable[[Sequence[RecordedHit], Mapping[int, Story]], Settlement]
 
 _log = structlog.get_logger()
@@ -52,16 +59,18 @@ _log = structlog.get_logger()
 class Journal:
     """The writer of one process."""
 
-    def __init__(self, ledger: Store, hasty: Store, spill: Store) -> None:
+    def __init__(self, ledger: Store, hasty: Store, spill: Store, keys: KeyRing) -> None:
         """Take the ledger to read, the same with a wait of LEDGER_WAIT_MS to write, the spill."""
         self._ledger = ledger
         self._hasty = hasty
-        self._spill = spill
+        self._spill = Spill(spill, keys)
+        self._keys = keys
+        self._permits = Permits()
         self._queue: list[tuple[RecordedHit, asyncio.Future[bool]]] = []
         self._arrived = asyncio.Event()
         self._recorded = asyncio.Event()
         self._closed_until = 0.0
-        self._spilled = True  # what an earlier process may have left
+        self._readable_since: datetime | None = None
         self.stopped = False
 
     async def record(self, hit: RecordedHit) -> bool:
@@ -127,55 +136,56 @@ class Journal:
             return len(waiting)
 
     async def load_spill(self) -> int:
-        """Bring up to CHUNK spilled hits into the ledger, and return how many they were.
+        """Bring spilled hits of a page into the ledger, as consent allows it by now.
 
-        Raises SQLAlchemyError where the ledger can not be written now.
+        Return how many have left the spill.
+        Raises SQLAlchemyError where one of the two can not be read or written now.
         """
-        if not self._spilled:
+        page = await self._spill.next_page(CHUNK)
+        if not page:
             return 0
-        found = await self._look_into_spill()
-        if not found:
-            return 0
-        async with self._hasty.write() as connection:
-            await insert_hits(connection, found)
+        opened = tuple(self._opened(page))
+        waiting = await self._enter(opened)
         # Killed here, the hits are loaded again and ignored.
-        async with self._spill.write() as connection:
-            await delete_spilled(connection, [hit.hit_id for hit in found])
-        return len(found)
+        kept = {hit.hit_id for hit in waiting if not self._is_over(hit)}
+        gone = [hit.hit_id for hit in opened if hit.hit_id not in kept]
+        await self._spill.remove(gone)
+        return len(gone)
 
-    async def _look_into_spill(self) -> tuple[RecordedHit, ...]:
-        self._spilled = False  # before the look: what is spilled meanwhile sets it again
-        found: tuple[RecordedHit, ...] | None = None
-        try:
-            async with self._spill.read() as connection:
-                found = await select_spilled(connection, CHUNK)
-        finally:
-            # None: it could not be looked at, so it is to be tried again.
-            self._spilled = self._spilled or found is None or bool(found)
-        return found
+    def _opened(self, page: Sequence[SpilledHit]) -> Iterator[RecordedHit]:
+        for spilled in page:
+            try:
+                yield open_hit(self._keys, spilled)
+            except SealError as error:
+                # It stays: the key may come back.
+                _log.error("hit.sealed", hit_id=spilled.hit_id, why=str(error))
+
+    def _is_over(self, hit: RecordedHit) -> bool:
+        """Tell whether a hit has waited long enough for its copy to become known."""
+        since = max(hit.at, self._readable_since or datetime.max.replace(tzinfo=UTC))
+        return datetime.now(UTC) - since > UNKNOWN_LASTS
 
     async def _write(self, batch: list[RecordedHit]) -> bool:
+        waiting: Sequence[RecordedHit] = batch
         if monotonic() >= self._closed_until:
             try:
-                async with self._hasty.write() as connection:
-                    await insert_hits(connection, batch)
-            except (SQLAlchemyError, OSError) as error:
+                waiting = await self._enter(batch)
+            except Exception as error:  # noqa: BLE001 - house style 29: the second way takes it, whatever it is
                 self._closed_until = monotonic() + BREAK_S
+                self._readable_since = None
                 _log.warning("ledger.unwritten", hits=len(batch), why=_brief(error))
             else:
                 self._recorded.set()
-                return True
-        return await self._write_spill(batch)
+        return not waiting or await self._spill.keep(waiting)
 
-    async def _write_spill(self, batch: list[RecordedHit]) -> bool:
-        try:
-            async with self._spill.write() as connection:
-                await spill_hits(connection, batch)
-        except (SQLAlchemyError, OSError) as error:
-            _log.error("hits.lost", hits=len(batch), why=_brief(error))
-            return False
-        self._spilled = True
-        return True
+    async def _enter(self, batch: Sequence[RecordedHit]) -> Sequence[RecordedHit]:
+        """Record hits as consent and the switch allow it; return those of unknown copies.
+
+        Raises SQLAlchemyError or OSError where the ledger can not be written now.
+        """
+        waiting = await self._hasty.transact(partial(self._permits.enter, batch=batch))
+        self._readable_since = self._readable_since or datetime.now(UTC)
+        return waiting
 
 
 def _brief(error: Exception) -> str:

@@ -1,10 +1,12 @@
 """Consent to be tracked: its states, whose it is, what holds."""
 
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 from ledger.address import Address, domain_key, parse_address, parse_domain
+from ledger.mode import TrackingMode
 
 
 class Consent(StrEnum):
@@ -24,6 +26,16 @@ class Method(StrEnum):
     SPOKEN = "spoken"
     CONSOLE = "console"
     OTHER = "other"
+
+
+class Permit(Enum):
+    """What may be recorded of a hit on a copy."""
+
+    FULL = "full"
+    ANONYMOUS = "anonymous"
+    """Somebody of several denies: who it was is not looked for."""
+    NOTHING = "nothing"
+    """The only recipient denies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +87,15 @@ class Consents:
         if domain in self.granted or address.key in self.granted:
             return Consent.GRANTED
         return Consent.UNKNOWN
+
+
+def permit_for(mode: TrackingMode, recipients: Collection[Address], consents: Consents) -> Permit:
+    """Return what may be recorded of hits on a copy of a mode for some recipients.
+
+    Law: no denial widens it.
+    """
+    if mode is TrackingMode.ANONYMOUS:
+        return Permit.FULL  # nothing in the record ties its hits to any of them
+    if not any(consents.of(one) is Consent.DENIED for one in recipients):
+        return Permit.FULL
+    return Permit.NOTHING if len(recipients) == 1 else Permit.ANONYMOUS

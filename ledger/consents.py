@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, literal, or_, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.address import Address, domain_key, parse_address
@@ -41,6 +41,15 @@ class KeptConsent:
     state: Consent
     number: int
     """Of the change; later ones are greater."""
+
+
+_KEYS_AT_ONCE = 10_000
+"""In one statement: SQLite takes 32,766 values."""
+
+_KEYS: BindParameter[str] = bindparam("keys", expanding=True)
+_BEARING = select(consents.c.subject, consents.c.denial_key, consents.c.state).where(
+    or_(consents.c.subject.in_(_KEYS), consents.c.denial_key.in_(_KEYS))
+)
 
 
 async def tell_consent(connection: AsyncConnection, subject: Subject, told: ConsentTold) -> int:
@@ -81,22 +90,23 @@ async def record_consent(
 
 async def consents_of(connection: AsyncConnection, addresses: Iterable[Address]) -> Consents:
     """Return the consents that bear on some addresses: their own and their domains'."""
+    return await connection.run_sync(read_consents, addresses)
+
+
+def read_consents(connection: Connection, addresses: Iterable[Address]) -> Consents:
+    """Do as consents_of, in a thread (Store.transact)."""
     keys: set[str] = set()
     for address in addresses:
         keys |= {address.key, address.key_without_detail, domain_key(address.domain)}
-    if not keys:
-        return Consents()
-    rows = await connection.execute(
-        select(consents.c.subject, consents.c.denial_key, consents.c.state).where(
-            or_(consents.c.subject.in_(keys), consents.c.denial_key.in_(keys))
-        )
-    )
     granted, denied = set(), set()
-    for subject, denial_key, state in rows:
-        if state == Consent.GRANTED:
-            granted.add(subject)
-        elif state == Consent.DENIED:
-            denied.add(denial_key)
+    asked = sorted(keys)
+    for start in range(0, len(asked), _KEYS_AT_ONCE):
+        some = asked[start : start + _KEYS_AT_ONCE]
+        for subject, denial_key, state in connection.execute(_BEARING, {"keys": some}):
+            if state == Consent.GRANTED:
+                granted.add(subject)
+            elif state == Consent.DENIED:
+                denied.add(denial_key)
     return Consents(granted, denied)
 
 

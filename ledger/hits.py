@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, delete, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.event import EventType
 from ledger.mode import TrackingMode
 from ledger.schema import copies, copy_recipients, events, hits, links, sends, spilled_hits
-from ledger.story import PastEvent, RecordedHit, StoredLink, Story
+from ledger.story import PastEvent, RecordedHit, SpilledHit, StoredLink, Story
 from ledger.token import HitKind
 
 HISTORY_BEFORE = timedelta(seconds=120)
@@ -25,25 +25,49 @@ _MAX_HISTORY = 2_000
 _MAX_COPY_ID = (1 << 63) - 1
 
 
-async def insert_hits(connection: AsyncConnection, found: Iterable[RecordedHit]) -> None:
+_INSERT = insert(hits).on_conflict_do_nothing(index_elements=["hit_id"])
+_SPILL = insert(spilled_hits).on_conflict_do_nothing(index_elements=["hit_id"])
+_SPILLED = (
+    select(spilled_hits)
+    .where(spilled_hits.c.hit_id < bindparam("before"))
+    .order_by(spilled_hits.c.hit_id.desc())
+    .limit(bindparam("most"))
+)
+_DELETE_SPILLED = delete(spilled_hits).where(
+    spilled_hits.c.hit_id.in_(bindparam("ids", expanding=True))
+)
+LATEST = "\x7f"
+"""Comes after every hit_id."""
+
+
+def insert_hits(connection: Connection, found: Iterable[RecordedHit]) -> None:
     """Add hits that wait to be judged; one whose `hit_id` is known is left as it stands."""
-    await _insert(connection, hits, [_row_of(hit) | {"waiting": True} for hit in found])
+    if rows := [_row_of(hit) | {"waiting": True} for hit in found]:
+        connection.execute(_INSERT, rows)
 
 
-async def spill_hits(connection: AsyncConnection, found: Iterable[RecordedHit]) -> None:
+def spill_hits(connection: Connection, found: Iterable[SpilledHit]) -> None:
     """Add hits to the spill."""
-    await _insert(connection, spilled_hits, [_row_of(hit) for hit in found])
+    if rows := [_spilled_row(hit) for hit in found]:
+        connection.execute(_SPILL, rows)
 
 
-async def select_spilled(connection: AsyncConnection, limit: int) -> tuple[RecordedHit, ...]:
-    """Return hits of the spill, oldest first."""
-    statement = select(spilled_hits).order_by(spilled_hits.c.hit_id).limit(limit)
-    return tuple(_hit_of(row) for row in await connection.execute(statement))
+def select_spilled(
+    connection: Connection, limit: int, before: str = LATEST
+) -> tuple[SpilledHit, ...]:
+    """Return hits of the spill, latest first; `before` is the hit_id that a page ended with."""
+    rows = connection.execute(_SPILLED, {"before": before, "most": limit})
+    return tuple(
+        SpilledHit(
+            row.hit_id, row.at, HitKind(row.kind), row.copy_id, row.slot, row.html, row.sealed
+        )
+        for row in rows
+    )
 
 
-async def delete_spilled(connection: AsyncConnection, hit_ids: Sequence[str]) -> None:
-    """Remove hits from the spill, for they are recorded."""
-    await connection.execute(delete(spilled_hits).where(spilled_hits.c.hit_id.in_(hit_ids)))
+def delete_spilled(connection: Connection, hit_ids: Sequence[str]) -> None:
+    """Remove hits from the spill: they are recorded, or may not be."""
+    connection.execute(_DELETE_SPILLED, {"ids": hit_ids})
 
 
 async def link_of(connection: AsyncConnection, copy_id: int, slot: int) -> StoredLink | None:
@@ -117,12 +141,6 @@ async def add_repeats(connection: AsyncConnection, repeats: Mapping[str, int]) -
     for event_id, count in repeats.items():
         statement = update(events).where(events.c.event_id == event_id)
         await connection.execute(statement.values(repeats=events.c.repeats + count))
-
-
-async def _insert(connection: AsyncConnection, table: Table, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        statement = insert(table).on_conflict_do_nothing(index_elements=["hit_id"])
-        await connection.execute(statement, rows)
 
 
 async def _heads(connection: AsyncConnection, copy_ids: Sequence[int]) -> Sequence[Row[Any]]:
@@ -210,6 +228,18 @@ async def _past_events(
         past = PastEvent(row.event_id, EventType(row.type), row.at, row.hit_id, row.first)
         found.setdefault(row.copy_id, []).append(past)
     return found
+
+
+def _spilled_row(hit: SpilledHit) -> dict[str, Any]:
+    return {
+        "hit_id": hit.hit_id,
+        "at": hit.at,
+        "kind": hit.kind.value,
+        "copy_id": hit.copy_id,
+        "slot": hit.slot,
+        "html": hit.html,
+        "sealed": hit.sealed,
+    }
 
 
 def _row_of(hit: RecordedHit) -> dict[str, Any]:

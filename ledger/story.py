@@ -27,6 +27,20 @@ class RecordedHit:
 
 
 @dataclass(frozen=True, slots=True)
+class SpilledHit:
+    """A hit that waits in the spill, whose consent is still to be asked."""
+
+    hit_id: str
+    at: datetime
+    kind: HitKind
+    copy_id: int
+    slot: int
+    html: bool
+    sealed: bytes
+    """Where it led and what the rules look at; the collector's own form."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoredLink:
     """A tracked link as the relay recorded it."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, insert, select
 
 from ledger import schema
 from ledger.engine import Store
@@ -25,7 +25,7 @@ from ledger.hits import (
 )
 from ledger.migrate import open_store
 from ledger.mode import TrackingMode
-from ledger.story import PastEvent, RecordedHit, StoredLink, Story
+from ledger.story import PastEvent, RecordedHit, SpilledHit, StoredLink, Story
 from ledger.token import HitKind
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -64,7 +64,7 @@ async def add_send(ledger: Store, copy_id: int, **more: Any) -> None:
 
 async def add_hits(ledger: Store, *hits: RecordedHit) -> None:
     async with ledger.write() as connection:
-        await insert_hits(connection, hits)
+        await connection.run_sync(insert_hits, hits)
 
 
 async def waiting(ledger: Store, limit: int = 100) -> list[str]:
@@ -180,11 +180,15 @@ async def test_repeats_are_added_to_their_event(ledger: Store) -> None:
 
 async def test_the_spill_gives_back_what_it_took_once(tmp_path: Path) -> None:
     spill = await open_store(f"sqlite+aiosqlite:///{tmp_path / 'spill.db'}", schema.spill)
-    hits = [replace(HIT, hit_id=f"H{n}") for n in range(3)]
-    async with spill.write() as connection:
-        await spill_hits(connection, hits)
-        await spill_hits(connection, hits[:1])
-        assert await select_spilled(connection, 2) == tuple(hits[:2])
-        await delete_spilled(connection, ["H0", "H1"])
-        assert await select_spilled(connection, 9) == tuple(hits[2:])
+    hits = [SpilledHit(f"H{n}", AT, HitKind.CLICK, 7, 1, True, bytes([n])) for n in range(3)]
+
+    def work(connection: Connection) -> None:
+        spill_hits(connection, hits)
+        spill_hits(connection, hits[:1])
+        assert select_spilled(connection, 2) == (hits[2], hits[1])
+        assert select_spilled(connection, 2, "H1") == (hits[0],)
+        delete_spilled(connection, ["H0", "H1"])
+        assert select_spilled(connection, 9) == tuple(hits[2:])
+
+    await spill.transact(work)
     await spill.close()

@@ -20,7 +20,8 @@ def _make_spilled_hits() -> None:
         sa.Column("copy_id", sa.BigInteger(), nullable=False),
         sa.Column("slot", sa.Integer(), nullable=False),
         sa.Column("html", sa.Boolean(), nullable=False),
-        sa.Column("url", sa.Text(), nullable=True),
-        sa.Column("features", sa.JSON(), nullable=False),
+        sa.Column(
+            "sealed", sa.LargeBinary(), nullable=False, comment="url and features, collector.sealed"
+        ),
         sa.PrimaryKeyConstraint("hit_id", name=op.f("pk_spilled_hits")),
     )

@@ -1,0 +1,65 @@
+"""What consent and the switch for everybody say of hits on copies.
+
+Each function is one step inside the caller's transaction, in the store's thread (Store.transact).
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from ledger.address import Address, parse_address
+from ledger.consent import Permit, permit_for
+from ledger.consents import read_consents
+from ledger.mode import TrackingMode
+from ledger.schema import consents, copies, copy_recipients, policy_changes
+
+_LAST_CONSENT = select(func.max(consents.c.number))
+_COPIES = (
+    select(copies.c.copy_id, copies.c.mode, copy_recipients.c.recipient)
+    .outerjoin(copy_recipients, copy_recipients.c.copy_id == copies.c.copy_id)
+    .where(copies.c.copy_id.in_(bindparam("copies", expanding=True)))
+)
+_SWITCHED = (
+    select(policy_changes.c.at, policy_changes.c.value)
+    .where(policy_changes.c.rule.is_(None))
+    .order_by(policy_changes.c.number)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """When tracking was switched off and on for everybody, in order; before, it was on."""
+
+    changes: tuple[tuple[datetime, bool], ...] = ()
+
+    def is_on(self, at: datetime) -> bool:
+        """Tell whether tracking was on at an instant."""
+        return next((on for since, on in reversed(self.changes) if since <= at), True)
+
+
+def last_consent(connection: Connection) -> int:
+    """Return the number of the last change of a consent; 0: there was none."""
+    return connection.scalar(_LAST_CONSENT) or 0
+
+
+def read_switch(connection: Connection) -> Switch:
+    """Return the switch for everybody with its history, a few rows."""
+    return Switch(tuple((at, bool(value)) for at, value in connection.execute(_SWITCHED)))
+
+
+def read_permits(connection: Connection, copy_ids: Collection[int]) -> Mapping[int, Permit]:
+    """Return what may be recorded of hits on copies; a copy that is not on record is missing."""
+    modes: dict[int, TrackingMode] = {}
+    recipients: dict[int, list[Address]] = {}
+    for copy_id, mode, recipient in connection.execute(_COPIES, {"copies": list(copy_ids)}):
+        modes[copy_id] = TrackingMode(mode)
+        if recipient is not None:
+            recipients.setdefault(copy_id, []).append(parse_address(recipient))
+    everybody = [one for some in recipients.values() for one in some]
+    told = read_consents(connection, everybody)
+    return {
+        copy_id: permit_for(mode, recipients.get(copy_id, ()), told)
+        for copy_id, mode in modes.items()
+    }
