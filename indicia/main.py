@@ -13,10 +13,12 @@ import typer
 from indicia.commands.audit import audit
 from indicia.commands.check import check
 from indicia.commands.consent import consent
+from indicia.commands.db import db
 from indicia.commands.explain import explain, preview
 from indicia.commands.init import init
 from indicia.commands.log import log
 from indicia.commands.policy import policy
+from indicia.commands.queue import queue
 from indicia.commands.sandbox import sandbox
 from indicia.commands.serve import collector, console, relay, serve
 from indicia.commands.show import show
@@ -36,11 +38,13 @@ app = typer.Typer(
 
 for command in (serve, relay, collector, console, init, check, explain, preview, log, show, signin):
     app.command()(command)
+app.command()(queue)
 app.add_typer(user, name="user")
 app.add_typer(token, name="token")
 app.add_typer(audit, name="audit")
 app.add_typer(policy, name="policy")
 app.add_typer(consent, name="consent")
+app.add_typer(db, name="db")
 app.add_typer(sandbox, name="sandbox")
 
 

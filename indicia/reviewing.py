@@ -64,7 +64,7 @@ def read_wanted(
     )
 
 
-def read_since(text: str, now: datetime) -> datetime:
+def read_since(text: str, now: datetime, option: str = "--since") -> datetime:
     """Return the instant that an age such as `2d`, or an instant of RFC 3339, means.
 
     Raises Failure.
@@ -76,7 +76,7 @@ def read_since(text: str, now: datetime) -> datetime:
         at = datetime.fromisoformat(text)
         return at if at.tzinfo else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        msg = f"--since {text!r} is no age or instant; write 2d, 12h, or 2026-11-23T12:00:00Z"
+        msg = f"{option} {text!r} is no age or instant; write 2d, 12h, or 2026-11-23T12:00:00Z"
         raise Failure(msg, USAGE) from None
 
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +16,12 @@ from typing import Any
 
 import hypothesis
 import pytest
+from sqlalchemy import insert
 
+from ledger import schema
 from ledger.address import Address, parse_address
+from ledger.engine import Store
+from ledger.ident import new_ident
 from ledger.mode import TrackingMode
 from relay.mail import Client, Envelope, Submission
 from relay.policy import Policy, Rule
@@ -123,6 +127,48 @@ class Running:
 def event_keys() -> frozenset[str]:
     """The keys of an event, as the contract has them; delivery events have two more."""
     return _EVENT_KEYS
+
+
+async def _put_in_queue(spool: Store, copy_id: int, **values: Any) -> str:
+    """Write one send with one copy into a spool; return its send_id."""
+    now: datetime = values.pop("received_at", datetime.now(UTC))
+    send_id = new_ident(int(now.timestamp() * 1000), copy_id)
+    recipients = values.pop("recipients", ("bob@example.org",))
+    reply = values.pop("reply", None)
+    send: dict[str, Any] = {
+        "send_id": send_id,
+        "received_at": now,
+        "sender": "ann@sender.example",
+        "smtputf8": False,
+        "body_8bit": False,
+        "message_id": f"{copy_id}@sender.example",
+        "subject": f"Number {copy_id}",
+        "template": b"",
+    }
+    send |= {name: values.pop(name) for name in set(send) & set(values)}
+    copy = {"copy_id": copy_id, "send_id": send_id, "mode": "off", "key_id": 0, "due_at": now}
+    async with spool.write() as connection:
+        await connection.execute(insert(schema.spooled_sends).values(send))
+        await connection.execute(insert(schema.spooled_copies).values({**copy, **values}))
+        rows = [
+            {
+                "copy_id": copy_id,
+                "number": number,
+                "recipient": recipient,
+                "recipient_type": "to",
+                "state": "failed" if values.get("fate") == "dead" else "pending",
+                "reply": reply,
+            }
+            for number, recipient in enumerate(recipients)
+        ]
+        await connection.execute(insert(schema.spooled_recipients), rows)
+    return send_id
+
+
+@pytest.fixture(scope="session")
+def put_in_queue() -> Callable[..., Awaitable[str]]:
+    """Write a copy into a spool: `await put_in_queue(spool, 5, held=True, reply="451 later")`."""
+    return _put_in_queue
 
 
 @pytest.fixture(scope="session")
