@@ -53,6 +53,9 @@ class Door:
         known = account is not None and not account.disabled
         password_hash = account.password_hash if account is not None and known else None
         if not await self._matches(password_hash, password) or account is None:
+            failed_at = asyncio.get_running_loop().time()
+            for name in names:
+                self._throttle.delay_from(name, failed_at)
             return None
         self._throttle.forgive(names[0])
         self._throttle.uncount(names[1])

@@ -45,6 +45,12 @@ class Throttle:
         if len(self._failures) > _MAX_NAMES:
             self._failures.popitem(last=False)
 
+    def delay_from(self, name: str, now: float) -> None:
+        """Let the wait after a failure begin now, when it is known to be one."""
+        known = self._failures.get(name)
+        if known is not None:
+            self._failures[name] = _Failures(known.count, now)
+
     def forgive(self, name: str) -> None:
         """Forget the failures of a name."""
         self._failures.pop(name, None)

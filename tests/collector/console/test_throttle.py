@@ -57,6 +57,16 @@ def test_names_are_counted_apart_and_success_forgets() -> None:
     throttle.forgive("anna")
     assert throttle.wait_s("anna", 0.0) == 0.0
     throttle.uncount("nobody")
+    throttle.delay_from("nobody", 0.0)
+    assert throttle.wait_s("nobody", 0.0) == 0.0
+
+
+def test_the_wait_begins_when_the_failure_is_known() -> None:
+    throttle = Throttle()
+    for _ in range(FREE_TRIES):
+        throttle.count("anna", 0.0)
+    throttle.delay_from("anna", 5.0)
+    assert throttle.wait_s("anna", 5.0) == 1.0
 
 
 def test_failures_are_forgotten_after_an_hour_without_any() -> None:
