@@ -81,21 +81,37 @@ def _as_sent(stored: bytes) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def postfix(
+def postfix(start_postfix: Callable[..., Postfix]) -> Postfix:
+    return start_postfix()
+
+
+@pytest.fixture(scope="session")
+def start_postfix(
     ports: Callable[[], int], accepts: Callable[[int], bool], waiting: Callable[..., Any]
-) -> Iterator[Postfix]:
-    missing = [name for name in ("postfix", "dovecot", "openssl") if not which(name)]
-    if missing or os.geteuid() != 0:
-        pytest.skip(f"needs root and {' '.join(missing) or 'root'}: Postfix changes its user")
-    # Postfix's and the delivery's users must be able to enter; pytest's own folders are 0700.
-    base = Path("/tmp") / f"indicia-postfix-{os.getpid()}"
-    base.mkdir(mode=0o755)
-    try:
-        server = _start_postfix(base, ports())
+) -> Iterator[Callable[..., Postfix]]:
+    """Start a Postfix, with more lines in main.cf and master.cf, and more people."""
+    started: list[Path] = []
+
+    def start(main: str = "", master: str = "", people: dict[str, str] | None = None) -> Postfix:
+        missing = [name for name in ("postfix", "dovecot", "openssl") if not which(name)]
+        if missing or os.geteuid() != 0:
+            pytest.skip(f"needs root and {' '.join(missing) or 'root'}: Postfix changes its user")
+        # Postfix's and the delivery's users must be able to enter; pytest's own folders are 0700.
+        base = Path("/tmp") / f"indicia-postfix-{os.getpid()}-{len(started)}"
+        base.mkdir(mode=0o755)
+        started.append(base)
+        server = _set_up_postfix(base, ports(), people or {})
+        for name, lines in (("main.cf", main), ("master.cf", master)):
+            with (base / "etc" / name).open("a") as file:
+                file.write(lines)
+        launch([which("postfix"), "-c", base / "etc", "start"], base / "start.txt")
+        launch([which("dovecot"), "-c", base / "sasl" / "dovecot.conf"], base / "start.txt")
         waiting(lambda: accepts(server.port), 20, "Postfix accepts connections")
         waiting((base / "queue" / "private" / "auth").exists, 10, "Dovecot answers Postfix's SASL")
-        yield server
-    finally:
+        return server
+
+    yield start
+    for base in started:
         _end_postfix(base, waiting)
         shutil.rmtree(base, ignore_errors=True)
 
@@ -104,7 +120,7 @@ def which(name: str) -> str | None:
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
-def _start_postfix(base: Path, port: int) -> Postfix:
+def _set_up_postfix(base: Path, port: int, people: dict[str, str]) -> Postfix:
     maildirs, etc, queue, state, sasl = (
         base / name for name in ("maildirs", "etc", "queue", "state", "sasl")
     )
@@ -114,7 +130,9 @@ def _start_postfix(base: Path, port: int) -> Postfix:
     shutil.chown(state, "postfix")
     authority = _certificate(etc)
     server = Postfix(port, maildirs, authority)
-    (sasl / "users").write_text(f"{server.username}:{{PLAIN}}{server.password}\n")
+    everybody = people | {server.username: server.password}
+    lines = (f"{name}:{{PLAIN}}{password}\n" for name, password in everybody.items())
+    (sasl / "users").write_text("".join(lines))
     shutil.chown(sasl / "users", "dovecot")
     (sasl / "dovecot.conf").write_text(_template("dovecot.conf").format(sasl=sasl, queue=queue))
     (etc / "main.cf").write_text(
@@ -125,8 +143,6 @@ def _start_postfix(base: Path, port: int) -> Postfix:
     boxes = [f"{name}@example.test {name}@example.test/" for name in MAILBOXES]
     (etc / "boxes").write_text("\n".join([*boxes, "@example.test catchall/"]) + "\n")
     (etc / "master.cf").write_text(_template("master.cf").format(port=port))
-    launch([which("postfix"), "-c", etc, "start"], base / "start.txt")
-    launch([which("dovecot"), "-c", sasl / "dovecot.conf"], base / "start.txt")
     return server
 
 
@@ -271,7 +287,9 @@ def _pass_on(source: socket.socket, target: socket.socket, kept: bytearray | Non
 def _data_of(said: bytes) -> Iterator[bytes]:
     position = 0
     while match := re.compile(rb"^DATA\r\n", re.MULTILINE | re.IGNORECASE).search(said, position):
-        end = said.index(b"\r\n.\r\n", match.end() - 2) + 2
+        end = said.find(b"\r\n.\r\n", match.end() - 2) + 2
+        if end == 1:  # it is still being said
+            return
         # RFC 5321 4.5.2: a dot is added after CRLF only; curl sends a file's lone LF as it is.
         body = re.sub(rb"(?<=\r\n)\.", b"", b"\r\n" + said[match.end() : end])[2:]
         yield re.sub(rb"\r?\n", b"\r\n", body)
@@ -328,7 +346,7 @@ def check_copy(tmp_path: Path) -> Callable[..., Any]:
         checker = ROOT.parent / "shared" / "tools" / "check_preservation.py"
         (tmp_path / "original.eml").write_bytes(original)
         (tmp_path / "copy.eml").write_bytes(copy)
-        words = [sys.executable, checker, "--base-url", f"http://127.0.0.1:{collector}/"]
+        words: list[Any] = [sys.executable, checker, "--base-url", f"http://127.0.0.1:{collector}/"]
         words += ["--pixel-anywhere", "--may-drop-header", "x-indicia-.*", "--bcc", "must"]
         words += ["--require-pixel"] if tracked else []
         done = subprocess.run(
