@@ -8,9 +8,11 @@ Committed means flushed: WAL with `synchronous=FULL`.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
+from sqlite3 import Error as SqliteError
+from sqlite3 import connect
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -22,6 +24,9 @@ BUSY_TIMEOUT_MS = 10_000
 """How long a write waits for another process; chunks of purge hold it under 100 ms."""
 
 _READERS = 4
+
+_CUT_S = 0.1
+"""How long cutting the log waits for readers: writers wait for it."""
 
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -44,6 +49,10 @@ class Store:
         self._batches = _batch_engine(url, busy_timeout_ms)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._turn = asyncio.Lock()
+        self.fault: str | None = None
+        """What the last transaction of mail failed of; None since one has been flushed."""
+        self.file = sqlite_file(url)
+        self._inode: int | None = None
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -71,11 +80,37 @@ class Store:
         async with self._readers.connect() as connection:
             yield connection
 
+    def is_in_place(self) -> bool:
+        """Tell whether the file of this name is still the one it was when this was first asked.
+
+        What is written to a file that was taken away goes with it at the next start.
+        """
+        try:
+            inode = self.file.stat().st_ino
+        except FileNotFoundError:
+            return False
+        if self._inode is None:
+            self._inode = inode
+        return inode == self._inode
+
     async def reopen(self) -> None:
         """Drop the writing connections after a fault of the disk; the next write opens another."""
         async with self._turn:
             await self._writer.dispose()
             self._batches.dispose()
+        await self.shrink()
+
+    async def shrink(self) -> None:
+        """Bring the log into the file and cut it, if that can be done at once: it frees its bytes.
+
+        SQLite leaves a log as long as it once was, 4 MB and more, which a full disk is short of.
+        """
+        async with self._turn:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._cut_log)
+
+    def _cut_log(self) -> None:
+        with suppress(SqliteError), closing(connect(self.file, timeout=_CUT_S)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def close(self) -> None:
         """Close all connections."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, MetaData, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from ledger import schema
 from ledger.engine import Store, sqlite_file
@@ -59,7 +60,7 @@ async def open_stores(database_url: str, spool_url: str) -> Stores:
 async def open_store(url: str, tables: MetaData) -> Store:
     """Return the store of these tables, migrated; its folder and file are made if need be.
 
-    Raises StoreError where a newer version has written it.
+    Raises StoreError where a newer version has written it, or it can not be opened.
     """
     file = sqlite_file(url)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -67,8 +68,14 @@ async def open_store(url: str, tables: MetaData) -> Store:
     try:
         async with _lock(file.with_name(f"{file.name}.lock")):
             await _bring_up(store, file, _MIGRATIONS / _STORES[tables])
-    except BaseException:
+    except BaseException as error:
         await store.close()
+        if isinstance(error, DBAPIError):
+            msg = (
+                f"{file} can not be opened: {error.orig}; see that the disk is in order and has"
+                " room, or restore a backup"
+            )
+            raise StoreError(msg) from error
         raise
     return store
 

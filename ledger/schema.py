@@ -171,6 +171,16 @@ known_policy = Table(
     Column("rules", JSON, nullable=False),
 )
 
+refused_facts = Table(
+    "refused_facts",
+    spool,
+    Column("number", BigInteger, primary_key=True, autoincrement=False, comment="as it was owed"),
+    Column("fact", JSON, nullable=False),
+    Column("refused_at", Instant, nullable=False),
+    Column("why", Text, nullable=False),
+    comment="what the ledger does not take; owed again at each start",
+)
+
 ledger = MetaData(naming_convention=_names)
 """The durable record of what happened; written by collector, console and the relay's forwarder."""
 

@@ -24,11 +24,12 @@ from relay.configured import policy_of, upstreams_of
 from relay.deliver.connect import system_contexts
 from relay.deliver.hop import NextHop
 from relay.dispatch import Dispatch, DispatchSettings
-from relay.forward import forward_facts
+from relay.forward import Forwarder
 from relay.intake import Intake
 from relay.lessee import bury_dead, hold_name
 from relay.listening import listen
 from relay.retry import RetryTimes
+from relay.shrink import shrink_when_short
 from relay.signers import load_signers
 from relay.spool import Spool
 from relay.standing import Standing
@@ -58,6 +59,7 @@ async def run_relay(
         _named(settings, stores) as lessee,
         _spooling(stores, lessee) as spool,
         _tending(settings, stores),
+        _shrinking(stores),
         _forwarding(stores, spool),
         _standing(settings, stores) as standing,
         _dispatching(settings, spool, keys, standing),
@@ -99,6 +101,17 @@ async def _tending(settings: Settings, stores: Stores) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def _shrinking(stores: Stores) -> AsyncIterator[None]:
+    shrink = partial(shrink_when_short, (stores.spool, stores.ledger))
+    task = asyncio.create_task(_keep_running("shrink", shrink), name="relay.shrink")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@asynccontextmanager
 async def _spooling(stores: Stores, lessee: str) -> AsyncIterator[Spool]:
     spool = Spool(stores.spool, lessee)
     try:
@@ -109,7 +122,7 @@ async def _spooling(stores: Stores, lessee: str) -> AsyncIterator[Spool]:
 
 @asynccontextmanager
 async def _forwarding(stores: Stores, spool: Spool) -> AsyncIterator[None]:
-    forward = partial(forward_facts, stores.spool, stores.ledger, spool.owed)
+    forward = partial(Forwarder(stores.spool, stores.ledger).run, spool.owed)
     task = asyncio.create_task(_keep_running("forward", forward), name="relay.forward")
     try:
         yield

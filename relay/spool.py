@@ -156,12 +156,15 @@ class Spool:
                 for job in jobs:
                     await self._commit([job])
             return
+        if any(job.sends or isinstance(job.step, Settlement) for job in jobs):
+            self._store.fault = None  # a claim of nothing would flush nothing
         for job, answer in zip(jobs, answers, strict=True):
             self._remember(job)
             _resolve(job.done, answer)
 
     async def _fail(self, jobs: list[Job], error: Exception) -> None:
         _log.error("spool.failed", jobs=len(jobs), error=str(error))
+        self._store.fault = str(getattr(error, "orig", error))
         for job in jobs:
             _resolve(job.done, SpoolError(f"the spool could not be written: {error}"))
         # After EIO or a full disk the connection's state is not to be trusted.

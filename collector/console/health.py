@@ -22,20 +22,24 @@ async def tell_alive(_request: web.Request) -> web.Response:
 
 
 async def tell_ready(request: web.Request) -> web.Response:
-    """Answer 200 where both stores can be read, else 503; one line for each."""
+    """Answer 200 where both stores can be read and the last mail was stored, else 503.
+
+    One line for each store.  Of a relay in another process only the reading is known here.
+    """
     desk = request.app[DESK]
-    found = {
-        "ledger": await _readable(desk.ledger, last_number),
-        "spool": await _readable(desk.spool, next_due_at),
+    faults = {
+        "ledger": await _fault(desk.ledger, last_number),
+        "spool": await _fault(desk.spool, next_due_at),
     }
-    lines = (f"{name}: {'ok' if good else 'can not be read'}\n" for name, good in found.items())
-    return web.Response(text="".join(lines), status=200 if all(found.values()) else 503)
+    lines = (f"{name}: {fault or 'ok'}\n" for name, fault in faults.items())
+    return web.Response(text="".join(lines), status=503 if any(faults.values()) else 200)
 
 
-async def _readable(store: Store, read: Callable[[AsyncConnection], Awaitable[object]]) -> bool:
+async def _fault(store: Store, read: Callable[[AsyncConnection], Awaitable[object]]) -> str:
+    """Return what is wrong with a store; empty: nothing."""
     try:
         async with asyncio.timeout(_READ_TIMEOUT_S), store.read() as connection:
             await read(connection)
     except (SQLAlchemyError, TimeoutError):
-        return False
-    return True
+        return "can not be read"
+    return "" if store.fault is None else "can not be written"

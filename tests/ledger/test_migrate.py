@@ -147,3 +147,10 @@ def test_every_table_belongs_to_one_store() -> None:
 
 def _names(tables: MetaData) -> list[str]:
     return list(tables.tables)
+
+
+async def test_a_file_that_can_not_be_opened_is_told_with_the_mend(tmp_path: Path) -> None:
+    file = tmp_path / "spool.db"
+    file.write_bytes(b"this is no database" * 500)
+    with pytest.raises(StoreError, match=r"spool\.db can not be opened: .*; see that the disk"):
+        await open_store(url(file), schema.spool)

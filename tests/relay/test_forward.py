@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import insert
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from ledger import schema
 from ledger.engine import Store
 from ledger.event import EventType
 from ledger.events import EventFilter, select_events
-from ledger.fact import RecipientTold
+from ledger.fact import RecipientTold, fact_object
 from ledger.migrate import Stores, open_stores
-from ledger.outbox import owe_facts, read_owed
+from ledger.outbox import count_refused, owe_again, owe_facts, read_owed
 from relay import forward
-from relay.forward import forward_batch, forward_facts
+from relay.forward import Forwarder, LedgerGoneError
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -38,13 +39,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forward, "_GATHER_S", 0.01)
 
 
+def told(number: int) -> RecipientTold:
+    return RecipientTold(
+        f"E{number}", EventType.RELAYED, NOW, "S", 1, "b@example.org", "to", "250", "default"
+    )
+
+
 async def owe(spool: Store, first: int, last: int) -> None:
-    facts = [
-        RecipientTold(
-            f"E{number}", EventType.RELAYED, NOW, "S", 1, "b@example.org", "to", "250", "default"
-        )
-        for number in range(first, last)
-    ]
+    facts = [told(number) for number in range(first, last)]
     async with spool.write() as connection:
         await connection.run_sync(owe_facts, facts)
 
@@ -62,7 +64,7 @@ async def left(spool: Store) -> int:
 
 @asynccontextmanager
 async def forwarding(stores: Stores, owed: asyncio.Event) -> AsyncIterator[None]:
-    task = asyncio.create_task(forward_facts(stores.spool, stores.ledger, owed))
+    task = asyncio.create_task(Forwarder(stores.spool, stores.ledger).run(owed))
     try:
         yield
     finally:
@@ -79,11 +81,11 @@ async def until_recorded(ledger: Store, number: int) -> None:
 
 async def test_a_batch_is_brought_over_oldest_first(stores: Stores) -> None:
     await owe(stores.spool, 0, 5)
-    assert await forward_batch(stores.spool, stores.ledger, 3) == 3
+    assert await Forwarder(stores.spool, stores.ledger).forward_batch(3) == 3
     assert await recorded(stores.ledger) == ["E0", "E1", "E2"]
     assert await left(stores.spool) == 2
-    assert await forward_batch(stores.spool, stores.ledger, 3) == 2
-    assert await forward_batch(stores.spool, stores.ledger, 3) == 0
+    assert await Forwarder(stores.spool, stores.ledger).forward_batch(3) == 2
+    assert await Forwarder(stores.spool, stores.ledger).forward_batch(3) == 0
 
 
 async def test_all_facts_arrive_in_order_and_new_ones_when_woken(
@@ -119,9 +121,9 @@ async def test_a_walk_broken_off_between_the_stores_records_nothing_twice(
     with monkeypatch.context() as patch:
         patch.setattr(forward, "delete_owed", broken)
         with pytest.raises(OSError):  # noqa: PT011 - whichever
-            await forward_batch(stores.spool, stores.ledger, 10)
+            await Forwarder(stores.spool, stores.ledger).forward_batch(10)
     assert await left(stores.spool) == 3
-    await forward_batch(stores.spool, stores.ledger, 10)
+    await Forwarder(stores.spool, stores.ledger).forward_batch(10)
     assert await recorded(stores.ledger) == ["E0", "E1", "E2"]
     assert await left(stores.spool) == 0
 
@@ -144,3 +146,90 @@ async def test_while_the_ledger_is_down_facts_wait(
             await until_recorded(stores.ledger, 3)
     assert [line["event"] for line in logs] == ["forward.failed", "forward.failed"]
     assert logs[1]["pause_s"] == 2 * logs[0]["pause_s"]
+
+
+async def owe_poison(spool: Store) -> None:
+    """One fact that is none we know, and one that no table takes."""
+    async with spool.write() as connection:
+        await connection.execute(
+            insert(schema.owed_facts), {"fact": {"fact": "of_a_newer_version"}}
+        )
+        sound = fact_object(told(0))
+        await connection.execute(
+            insert(schema.owed_facts), {"fact": {**sound, "event_id": "P", "copy_id": 1 << 70}}
+        )
+
+
+async def refused(spool: Store) -> int:
+    async with spool.read() as connection:
+        return await count_refused(connection)
+
+
+async def test_a_fact_that_is_refused_holds_up_no_other_and_is_set_aside(stores: Stores) -> None:
+    await owe(stores.spool, 0, 3)
+    await owe_poison(stores.spool)
+    await owe(stores.spool, 3, 6)
+    with structlog.testing.capture_logs() as logs:
+        async with forwarding(stores, asyncio.Event()):
+            await until_recorded(stores.ledger, 6)
+            async with asyncio.timeout(5):
+                while await refused(stores.spool) < 2:  # noqa: ASYNC110 - it looks at a database
+                    await asyncio.sleep(0.01)
+    assert await recorded(stores.ledger) == [f"E{number}" for number in range(6)]
+    assert await left(stores.spool) == 0
+    assert [(line["event"], line["log_level"], line["number"]) for line in logs] == [
+        ("fact.refused", "error", 4),
+        ("fact.refused", "error", 5),
+    ]
+
+
+async def test_what_was_set_aside_is_owed_again_in_its_place_at_the_next_start(
+    stores: Stores,
+) -> None:
+    await owe(stores.spool, 0, 1)
+    await owe_poison(stores.spool)
+    forwarder = Forwarder(stores.spool, stores.ledger)
+    for _ in range(3):
+        await forwarder.forward_batch(10)
+    assert await refused(stores.spool) == 2
+    await owe(stores.spool, 1, 2)
+    async with stores.spool.write() as connection:
+        assert await owe_again(connection) == 2
+    async with stores.spool.read() as connection:
+        assert [one.number for one in await read_owed(connection, 10)] == [2, 3, 4]
+    assert await refused(stores.spool) == 0
+
+
+async def test_a_ledger_that_is_at_fault_itself_refuses_no_fact(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    malformed = DatabaseError("", None, Exception("database disk image is malformed"))
+
+    async def corrupt(*_: Any) -> None:
+        raise malformed
+
+    monkeypatch.setattr(forward, "record_facts", corrupt)
+    await owe(stores.spool, 0, 2)
+    forwarder = Forwarder(stores.spool, stores.ledger)
+    for _ in range(5):
+        with pytest.raises(DatabaseError):
+            await forwarder.forward_batch(10)
+    assert (await left(stores.spool), await refused(stores.spool)) == (2, 0)
+
+
+async def test_facts_wait_while_the_file_of_the_ledger_is_away(
+    stores: Stores, tmp_path: Path
+) -> None:
+    forwarder = Forwarder(stores.spool, stores.ledger)
+    await owe(stores.spool, 0, 1)
+    assert await forwarder.forward_batch(10) == 1
+    (tmp_path / "ledger.db").rename(tmp_path / "away")
+    await owe(stores.spool, 1, 2)
+    with pytest.raises(LedgerGoneError, match="put it back"):
+        await forwarder.forward_batch(10)
+    (tmp_path / "ledger.db").write_bytes(b"")
+    with pytest.raises(LedgerGoneError):
+        await forwarder.forward_batch(10)
+    (tmp_path / "away").rename(tmp_path / "ledger.db")
+    assert await forwarder.forward_batch(10) == 1
+    assert await recorded(stores.ledger) == ["E0", "E1"]

@@ -13,6 +13,7 @@ def upgrade() -> None:
     _make_known_policy()
     _make_owed_facts()
     _make_queue_acts()
+    _make_refused_facts()
     _make_spooled_sends()
     _make_spooled_copies()
     _make_spooled_recipients()
@@ -98,6 +99,20 @@ def _make_queue_acts() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_queue_acts")),
         comment="what people did to copies, until the relay has told it in its log",
         sqlite_autoincrement=True,
+    )
+
+
+def _make_refused_facts() -> None:
+    op.create_table(
+        "refused_facts",
+        sa.Column(
+            "number", sa.BigInteger(), autoincrement=False, nullable=False, comment="as it was owed"
+        ),
+        sa.Column("fact", sa.JSON(), nullable=False),
+        sa.Column("refused_at", sa.BigInteger(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_refused_facts")),
+        comment="what the ledger does not take; owed again at each start",
     )
 
 

@@ -50,3 +50,12 @@ async def test_a_store_that_does_not_answer_makes_it_not_ready(
         done.set()
     assert (status, text) == (503, "ledger: can not be read\nspool: ok\n")
     assert (await stranger.get("/readyz"))[0] == 200
+
+
+async def test_mail_that_can_not_be_stored_makes_it_not_ready(console: Any) -> None:
+    stranger = await console.stranger()
+    console.stores.spool.fault = "disk I/O error"
+    told = (503, "ledger: ok\nspool: can not be written\n")
+    assert (await stranger.get("/readyz"))[:2] == told
+    console.stores.spool.fault = None
+    assert (await stranger.get("/readyz"))[0] == 200

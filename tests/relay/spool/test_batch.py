@@ -158,6 +158,20 @@ async def test_after_a_fault_the_next_write_opens_another_connection(
     assert await store.transact(driver_connection) is not before
 
 
+async def test_a_fault_of_the_disk_is_known_until_something_was_flushed(
+    spool: Spool, store: Store, watched: Watched, stored: Build
+) -> None:
+    assert store.fault is None
+    watched.at_commit.append(DISK_IS_FULL)
+    with pytest.raises(SpoolError):
+        await spool.store(stored())
+    assert store.fault == "database or disk is full"
+    assert not await spool.claim(1, NOW, 60)
+    assert store.fault, "a claim of nothing flushes nothing"
+    await spool.store(stored())
+    assert store.fault is None
+
+
 async def test_a_settlement_that_failed_can_be_made_again(
     spool: Spool, watched: Watched, stored: Build, settlement: Settle
 ) -> None:
