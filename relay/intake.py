@@ -13,6 +13,7 @@ from functools import partial
 import structlog
 
 from ledger.ident import RANDOM_BITS, new_ident
+from ledger.token import TokenKey
 from relay.compile import compile_template
 from relay.explain import explain_send
 from relay.facts import accepted_fact
@@ -23,6 +24,7 @@ from relay.mime.entity import parse_entity
 from relay.policy import Policy
 from relay.promise import CopyIdTaken, SpoolError, Stored, Unstorable
 from relay.reply import Reply
+from relay.seal import SALT_BYTES, seal_credential
 from relay.send import Send
 from relay.split import split_copies
 from relay.spool import Spool
@@ -54,6 +56,8 @@ class Intake:
     spool: Spool
     key_id: int
     """Of the key that signs."""
+    sealer: TokenKey | None = None
+    """The key that seals credentials; None: nobody is asked for one that is kept."""
 
     async def take_in(self, submission: Submission) -> Reply:
         """Return 250 when the submission is durable, else why it is refused or put off."""
@@ -63,7 +67,7 @@ class Intake:
             if isinstance(stored, Reply):
                 return stored
             try:
-                await self.spool.store(stored)
+                await self.spool.store(self._sealed(stored))
             except CopyIdTaken:
                 submission = replace(submission, send_id=_draw_ident(submission))
             except Unstorable as error:
@@ -73,6 +77,17 @@ class Intake:
             else:
                 return _accepted(stored)
         return _NOT_STORED
+
+    def _sealed(self, stored: Stored) -> Stored:
+        credential = stored.submission.credential
+        if credential is None:
+            return stored
+        if self.sealer is None:
+            msg = "a credential came in, and there is no key to seal it with"
+            raise RuntimeError(msg)
+        sealed = seal_credential(self.sealer, credential, secrets.token_bytes(SALT_BYTES))
+        submission = replace(stored.submission, credential=None)
+        return replace(stored, submission=submission, sealed=sealed)
 
     async def _prepare(self, prepare: _Prepare, submission: Submission) -> Stored | Reply:
         if len(submission.raw) < _LONG_BYTES:

@@ -28,6 +28,8 @@ class Deferred:
     """Not now: try again later."""
 
     reply: Reply
+    ambiguous: bool = False
+    """The answer to the final dot was lost: the next hop may have taken it."""
 
 
 @dataclass(frozen=True, slots=True)

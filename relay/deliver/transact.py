@@ -50,7 +50,8 @@ async def send_message(
     try:
         await talk.run(content)
     except WireError as error:
-        talk.settle_rest(Deferred(Reply(451, "4.4.2", f"{connection.host}: {talk.when}{error}")))
+        reply = Reply(451, "4.4.2", f"{connection.host}: {talk.when}{error}")
+        talk.settle_rest(Deferred(reply, ambiguous=bool(talk.when)))
     except _ClosingError as error:
         talk.settle_rest(Deferred(error.reply))
     connection.transactions += 1
