@@ -13,6 +13,7 @@ from asyncio import StreamReaderProtocol
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import time_ns
+from typing import Protocol, runtime_checkable
 
 import structlog
 from aiosmtpd.smtp import SMTP
@@ -58,6 +59,15 @@ class Tls:
     """With the certificate of today."""
     implicit: bool = False
     """From the first byte (RFC 8314 3.3); else after STARTTLS."""
+
+
+@runtime_checkable
+class _Buffered(Protocol):
+    """As asyncio.BufferedProtocol, of which uvloop's are none."""
+
+    def get_buffer(self, sizehint: int, /) -> memoryview: ...
+
+    def buffer_updated(self, nbytes: int, /) -> None: ...
 
 
 class Connection(SMTP):
@@ -124,6 +134,29 @@ class Connection(SMTP):
         """End the session whatever it does; what was read whole is taken in all the same."""
         self._writer.transport.abort()
 
+    async def _start_tls(self, context: ssl.SSLContext) -> asyncio.Transport | None:
+        """Return what the connection goes on with; None where it was lost meanwhile.
+
+        Raises OSError where the handshake failed.
+        """
+        clear, buffer = self._writer.transport, self._reader._buffer  # type: ignore[attr-defined] # noqa: SLF001 - no other way
+        start = self.loop.start_tls(clear, self, context, server_side=True)
+        if not self._secures_first:
+            # What came before TLS was said by anybody (RFC 3207 6): what is here is dropped, and
+            # what is still on its way is no handshake.
+            self._pause()
+            buffer.clear()
+            return await start
+        # uvloop reads before it can be paused, so the handshake may have begun: it is handed on
+        # after start_tls has made its protocol, and before that one reads.
+        starting = self.loop.create_task(start)
+        try:
+            await asyncio.sleep(0)
+            self.loop.call_soon(_hand_on, clear, buffer)
+            return await starting
+        finally:
+            starting.cancel()
+
     def _timeout_cb(self) -> None:
         if self._writer.transport.get_write_buffer_size():
             self._writer.transport.abort()  # it does not read, and close() would wait for it
@@ -157,15 +190,8 @@ class Connection(SMTP):
     async def _secure(self) -> bool:
         """Go on under TLS; False where that failed."""
         assert self._tls is not None  # what is not configured is not offered
-        context = self._tls.context()
-        # What came before TLS was said by anybody (RFC 3207 6): what is here is dropped, and what
-        # is still on its way is no handshake.
-        self._pause()
-        self._reader._buffer.clear()  # type: ignore[attr-defined] # noqa: SLF001 - no other way
         try:
-            secured = await self.loop.start_tls(
-                self._writer.transport, self, context, server_side=True
-            )
+            secured = await self._start_tls(self._tls.context())
         except OSError as error:
             _log.info("tls.failed", client=str(self.peer), reason=str(error))
             return False
@@ -254,6 +280,18 @@ class Connection(SMTP):
         # RFC 2920 3.1: EHLO, HELO and DATA end a group; a client that does not wait for the answer
         # speaks for somebody else (smuggling), as Postfix's forbid_unauth_pipelining has it.
         return bool(self._reader._buffer)  # type: ignore[attr-defined] # noqa: SLF001 - no other way to see unread bytes
+
+
+def _hand_on(transport: asyncio.BaseTransport, early: bytearray) -> None:
+    """Give what was read too early to the protocol that reads now."""
+    protocol = transport.get_protocol()
+    assert isinstance(protocol, _Buffered) or not early
+    while early and isinstance(protocol, _Buffered):
+        room = protocol.get_buffer(len(early))
+        count = min(len(room), len(early))
+        room[:count] = early[:count]
+        del early[:count]
+        protocol.buffer_updated(count)
 
 
 def _is_auth(line: bytes) -> bool:

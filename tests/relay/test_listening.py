@@ -179,6 +179,25 @@ def test_implicit_tls_behind_a_proxy_loses_no_byte(front: Front, run: Callable[.
     run(going())
 
 
+def test_implicit_tls_loses_no_byte_of_who_speaks_at_once(
+    front: Front, run: Callable[..., None]
+) -> None:
+    # uvloop begins to read before a protocol can pause it.
+    def connect() -> None:
+        for _ in range(60):
+            with (
+                socket.create_connection(("127.0.0.1", front.port), PATIENCE_S) as sock,
+                front.client.wrap_socket(sock, server_hostname="localhost") as tls,
+            ):
+                assert tls.recv(100) == b"220 relay.test ESMTP\r\n"
+
+    async def going() -> None:
+        async with front.listening(tls={"mode": "implicit"}):
+            await asyncio.gather(*(asyncio.to_thread(connect) for _ in range(3)))
+
+    run(going())
+
+
 def test_the_address_that_the_proxy_names_is_the_clients(
     front: Front, run: Callable[..., None]
 ) -> None:
