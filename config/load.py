@@ -142,12 +142,10 @@ def _resolve_paths(whole: dict[str, object], folder: Path) -> None:
         for key in ("certificate", "private_key"):
             if tls.get(key):
                 _resolve(tls, key, folder)
-    for upstream in _tables(whole.get("upstream")):
-        if upstream.get("password_file"):
-            _resolve(upstream, "password_file", folder)
-    for dkim in _tables(whole.get("dkim")):
-        if dkim.get("private_key_file"):
-            _resolve(dkim, "private_key_file", folder)
+    for table in (*_tables(whole.get("upstream")), *_tables(whole.get("dkim"))):
+        for key in list(table):
+            if key.endswith("_file") and table[key]:
+                _resolve(table, key, folder)
     for database in _tables([whole.get("database")]):
         for key in ("url", "spool_url"):
             url = database.get(key)

@@ -360,8 +360,8 @@ WRONG = [
     (
         f"{HOST}auth = 'none'\n{PEOPLE}",
         (
-            'upstream[0].auth, line 3: is not "password", and relay.auth.mode = "upstream" has people '
-            'sign in there; write "password"'
+            'upstream[0].auth, line 3: is not "password", and relay.auth.mode = "upstream" has '
+            'people sign in there; write "password"'
         ),
     ),
     (
