@@ -30,6 +30,7 @@ from collector.console.people import (
     show_people,
     switch_person,
 )
+from collector.console.queue import change_queue, show_queue
 from collector.console.watch import Watch
 from config.settings import Settings
 from ledger.keys import load_audit_key
@@ -84,6 +85,8 @@ def build_console(settings: Settings, stores: Stores) -> web.Application:
             web.get(r"/captured/{copy_id:\d{1,19}}", show_captured_copy),
             web.get(r"/captured/{copy_id:\d{1,19}}/body", show_captured_body),
             web.get(r"/captured/{copy_id:\d{1,19}}/mail.eml", give_captured),
+            web.get("/queue", show_queue),
+            web.post("/queue", change_queue),
             web.get("/audit", show_audit),
             web.get("/people", show_people),
             web.post("/people", add_person),

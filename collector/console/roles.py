@@ -27,6 +27,8 @@ MAY: Mapping[str, frozenset[Role]] = {
     "GET /captured/{copy_id}": _OVERSEERS,
     "GET /captured/{copy_id}/body": _OVERSEERS,
     "GET /captured/{copy_id}/mail.eml": _OVERSEERS,
+    "GET /queue": _OVERSEERS,
+    "POST /queue": _ADMINS,
     "GET /audit": _OVERSEERS,
     "GET /people": _ADMINS,
     "POST /people": _ADMINS,

@@ -227,6 +227,11 @@ _ACTIONS = {
     "token.revoked": "revoked the API token",
     "send.viewed": "looked at the mail",
     "copy.viewed": "read a captured copy of the mail",
+    "queue.retried": "had the relay try again",
+    "queue.held": "held in the queue",
+    "queue.released": "released in the queue",
+    "queue.dropped": "dropped from the queue, telling nobody,",
+    "queue.bounced": "dropped from the queue, telling the sender,",
 }
 
 

@@ -89,6 +89,8 @@ async def test_every_page_fits_has_no_fault_and_asks_no_other_host(
             "/captured/1001",
             "/people",
             "/people?done=odd",
+            "/queue",
+            "/queue?sender=nobody.example",
             "/audit",
             "/audit?about=nobody@example.com",
             f"/login?code={await console.link_code()}",

@@ -77,8 +77,8 @@ async def test_a_line_to_the_news_is_refused_and_given_like_a_page(console: Any)
 @pytest.mark.parametrize(
     ("role", "named"),
     [
-        (Role.ADMIN, {"/", "/messages", "/captured", "/people", "/audit"}),
-        (Role.AUDITOR, {"/", "/messages", "/captured", "/audit"}),
+        (Role.ADMIN, {"/", "/messages", "/captured", "/queue", "/people", "/audit"}),
+        (Role.AUDITOR, {"/", "/messages", "/captured", "/queue", "/audit"}),
         (Role.USER, {"/", "/messages"}),
     ],
 )
