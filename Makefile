@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: run setup test check fuzz format clean
+.PHONY: run setup test check prove prove-abuse prove-faults fuzz format clean
 
 run: setup            ## start the sandbox: relay 2525, collector 8025, console 8026
 	$(BIN)/indicia serve
@@ -32,6 +32,21 @@ check: setup          ## format, lint, types, import contracts, unit and golden 
 test: check           ## all tests; installs Postfix and Chromium where it is root
 	tests/install-daemons
 	$(BIN)/pytest -q -m "slow or daemon or crash or corpus"
+
+PROVE := $(BIN)/pytest -s -q -m "slow or not slow"
+prove: prove-abuse prove-faults ## the long forms of the tests, each a target of its own; hours
+
+prove-abuse: setup    ## an attacker at the relay's door; SEED=2 draws anew
+	STREAMS=1000000 SEED=$(SEED) $(PROVE) tests/abuse/test_smuggling.py
+	TALKS=200000 SEED=$(SEED) $(PROVE) tests/abuse/test_injection.py
+	GUESSES=10000 SAMPLES=400 $(PROVE) tests/abuse/test_sign_in.py
+	SLOW_SECONDS=60 $(PROVE) tests/abuse/test_slow_clients.py
+	SCALE=1 $(PROVE) tests/abuse/test_huge_mail.py
+
+prove-faults: setup   ## an upstream with every fault; SEED=2 draws anew
+	RECIPIENTS=20000 SEED=$(SEED) $(PROVE) tests/faults/test_faults.py
+	BACKLOG=5000 SECONDS=30 $(PROVE) tests/faults/test_dead_upstream.py
+	MAILS=10000 $(PROVE) tests/faults/test_reports_and_loops.py
 
 TIME ?= 300
 SEED ?= 1

@@ -225,6 +225,7 @@ async def test_of_many_guesses_from_an_address_under_ten_a_minute_are_answered(
     assert heard.answers.total() == GUESSES + CONNECTIONS
 
 
+@pytest.mark.slow
 async def test_a_password_that_was_right_just_now_is_not_guessed_beyond_the_limit(
     ledger: Store, pool: ThreadPoolExecutor
 ) -> None:
