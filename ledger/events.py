@@ -4,20 +4,37 @@ Law: recording the same event again changes nothing.
 A page is cut by the number of an event, its place in the order of recording.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.address import Address, parse_address
 from ledger.event import Agent, Attribution, Event, EventType
 from ledger.mode import TrackingMode
 from ledger.owner import Owner, of_owner_events
+from ledger.rows import RowInsert
 from ledger.schema import copy_recipients, events
+
+EventRow = dict[str, object]
+"""The columns of an event but its number, in their order."""
+
+_EMPTY: Mapping[str, object] = {
+    "candidates": [],
+    "reasons": [],
+    "first": False,
+    "repeats": 0,
+    "notice": "none",
+    "tags": [],
+    "metadata": {},
+}
+_NOTHING_SAID: EventRow = {
+    column.name: _EMPTY.get(column.name) for column in events.c if column.name != "number"
+}
+_INSERT = RowInsert(events, tuple(_NOTHING_SAID), once=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +68,18 @@ class EventFilter:
 
 async def insert_events(connection: AsyncConnection, rows: Iterable[RecordedEvent]) -> None:
     """Add events in the order given; one whose `event_id` is known is left as it stands."""
-    values = [_row_of(row) for row in rows]
-    if values:
-        # Row by row, so numbers follow this order; an ignored row leaves a gap.
-        statement = insert(events).on_conflict_do_nothing(index_elements=["event_id"])
-        await connection.execute(statement, values)
+    await insert_event_rows(connection, map(_row_of, rows))
+
+
+async def insert_event_rows(connection: AsyncConnection, rows: Iterable[EventRow]) -> None:
+    """Add events, as insert_events does, whose rows were made by event_row."""
+    # Row by row, so numbers follow this order; an ignored row leaves a gap.
+    await _INSERT.run_async(connection, (tuple(row.values()) for row in rows))
+
+
+def event_row(**said: object) -> EventRow:
+    """Return the row that says this, and nothing else; `at`, `event_id` and `type` must be said."""
+    return {**_NOTHING_SAID, **said}
 
 
 async def select_events(
@@ -116,43 +140,43 @@ def _concerns(recipient_key: str) -> ColumnElement[bool]:
     return or_(events.c.recipient_key == recipient_key, shared)
 
 
-def _row_of(recorded: RecordedEvent) -> dict[str, Any]:
+def _row_of(recorded: RecordedEvent) -> EventRow:
     event = recorded.event
-    return {
-        "event_id": event.event_id,
-        "type": event.type.value,
-        "at": event.timestamp,
-        "send_id": event.send_id,
-        "copy_id": recorded.copy_id,
-        "hit_id": recorded.hit_id,
-        "message_id": event.message_id,
-        "sender": event.sender,
-        "sender_key": _key(event.sender),
-        "subject": event.subject,
-        "recipient": event.recipient,
-        "recipient_key": _key(event.recipient),
-        "recipient_type": event.recipient_type,
-        "attribution": event.attribution,
-        "candidates": list(event.candidates),
-        "tracking_mode": event.tracking_mode,
-        "url": event.url,
-        "link_id": event.link_id,
-        "link_text": event.link_text,
-        "classification": event.classification,
-        "confidence": event.confidence,
-        "reasons": list(event.reasons),
-        "rules_version": event.rules_version,
-        "first": event.first,
-        "repeats": event.repeats,
-        "notice": event.notice,
-        "inferred_from": event.inferred_from,
-        "user_agent": event.user_agent,
-        "ip_address": event.ip_address,
-        "reply": event.reply,
-        "upstream": event.upstream,
-        "tags": list(event.tags),
-        "metadata": dict(event.metadata),
-    }
+    return event_row(
+        event_id=event.event_id,
+        type=event.type.value,
+        at=event.timestamp,
+        send_id=event.send_id,
+        copy_id=recorded.copy_id,
+        hit_id=recorded.hit_id,
+        message_id=event.message_id,
+        sender=event.sender,
+        sender_key=_key(event.sender),
+        subject=event.subject,
+        recipient=event.recipient,
+        recipient_key=_key(event.recipient),
+        recipient_type=event.recipient_type,
+        attribution=event.attribution,
+        candidates=list(event.candidates),
+        tracking_mode=event.tracking_mode,
+        url=event.url,
+        link_id=event.link_id,
+        link_text=event.link_text,
+        classification=event.classification,
+        confidence=event.confidence,
+        reasons=list(event.reasons),
+        rules_version=event.rules_version,
+        first=event.first,
+        repeats=event.repeats,
+        notice=event.notice,
+        inferred_from=event.inferred_from,
+        user_agent=event.user_agent,
+        ip_address=event.ip_address,
+        reply=event.reply,
+        upstream=event.upstream,
+        tags=list(event.tags),
+        metadata=dict(event.metadata),
+    )
 
 
 def _event_of(row: Row[Any]) -> Event:

@@ -81,6 +81,7 @@ spooled_copies = Table(
     Column("mode", String(10), nullable=False),
     Column("layout", Integer, comment="null: the original"),
     Column("key_id", Integer, nullable=False),
+    Column("lane", Text, nullable=False, default="", comment="the upstream it waits for"),
     Column("attempts", Integer, nullable=False, default=0),
     Column("due_at", Instant, nullable=False),
     Column("held", Boolean, nullable=False, default=False),
@@ -96,6 +97,8 @@ spooled_copies = Table(
     Column("fate", String(6), comment="ledger.fate.Fate; null: it is to be delivered"),
     # claim: what is due, oldest first
     Index("ix_spooled_copies_due", "held", "due_at"),
+    # the same of one upstream, whose mail may have to wait while that of others goes on
+    Index("ix_spooled_copies_lane", "lane", "held", "due_at"),
     Index("ix_spooled_copies_send", "send_id"),
 )
 

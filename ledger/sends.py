@@ -6,17 +6,16 @@ Law: recording the same facts again changes nothing, and their order is kept.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Table, bindparam, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.address import parse_address
-from ledger.event import Event, EventType
-from ledger.events import RecordedEvent, insert_events
+from ledger.event import EventType
+from ledger.events import EventRow, event_row, insert_event_rows
 from ledger.fact import CopyFact, Fact, RecipientTold, SendAccepted, pack_verdict
 from ledger.mode import TrackingMode
+from ledger.rows import RowInsert, Values
 from ledger.schema import copies, copy_recipients, links, sends
 
 
@@ -26,7 +25,7 @@ async def record_facts(connection: AsyncConnection, facts: Sequence[Fact]) -> No
     told = [fact for fact in facts if isinstance(fact, RecipientTold)]
     await _insert_sends(connection, accepted)
     known = await _heads(connection, {fact.send_id for fact in told})
-    await insert_events(connection, _events(facts, known))
+    await insert_event_rows(connection, _events(facts, known))
     await _note_relayed(connection, told)
 
 
@@ -60,67 +59,80 @@ _UNKNOWN = _Head(None, None, None, (), {}, {})
 """The send is not on record (any more): what is told of it is kept as it is."""
 
 
+_SENDS = RowInsert(
+    sends,
+    (
+        "send_id",
+        "accepted_at",
+        "message_id",
+        "sender",
+        "account",
+        "client",
+        "subject",
+        "size_bytes",
+        "base_url",
+        "verdict",
+        "tags",
+        "metadata",
+    ),
+    once=True,
+)
+_COPIES = RowInsert(copies, ("copy_id", "send_id", "mode"), once=True)
+_RECIPIENTS = RowInsert(
+    copy_recipients,
+    ("copy_id", "number", "recipient", "recipient_key", "recipient_type"),
+    once=True,
+)
+_LINKS = RowInsert(links, ("send_id", "slot", "part", "url", "text"), once=True)
+
+
 async def _insert_sends(connection: AsyncConnection, accepted: Sequence[SendAccepted]) -> None:
     every = [(fact, copy) for fact in accepted for copy in fact.copies]
-    await _insert(connection, sends, map(_send_row, accepted))
-    await _insert(
-        connection,
-        copies,
-        (
-            {"copy_id": copy.copy_id, "send_id": fact.send_id, "mode": copy.mode.value}
-            for fact, copy in every
-        ),
+    await _SENDS.run_async(connection, map(_send_row, accepted))
+    await _COPIES.run_async(
+        connection, ((copy.copy_id, fact.send_id, copy.mode.value) for fact, copy in every)
     )
-    await _insert(
-        connection, copy_recipients, (row for _, copy in every for row in _recipient_rows(copy))
+    await _RECIPIENTS.run_async(
+        connection, (row for _, copy in every for row in _recipient_rows(copy))
     )
-    await _insert(
+    await _LINKS.run_async(
         connection,
-        links,
         (
-            {"send_id": fact.send_id, "slot": one.slot, "part": one.part, "url": one.url}
-            | {"text": one.text}
+            (fact.send_id, one.slot, one.part, one.url, one.text)
             for fact in accepted
             for one in fact.links
         ),
     )
 
 
-async def _insert(
-    connection: AsyncConnection, table: Table, rows: Iterable[Mapping[str, Any]]
-) -> None:
-    if values := list(rows):
-        await connection.execute(insert(table).on_conflict_do_nothing(), values)
+def _send_row(fact: SendAccepted) -> Values:
+    return (
+        fact.send_id,
+        fact.accepted_at,
+        fact.message_id,
+        fact.sender,
+        fact.account,
+        fact.client,
+        fact.subject,
+        fact.size_bytes,
+        fact.base_url,
+        pack_verdict(fact.verdict),
+        fact.tags,
+        dict(fact.metadata),
+    )
 
 
-def _send_row(fact: SendAccepted) -> dict[str, Any]:
-    return {
-        "send_id": fact.send_id,
-        "accepted_at": fact.accepted_at,
-        "message_id": fact.message_id,
-        "sender": fact.sender,
-        "account": fact.account,
-        "client": fact.client,
-        "subject": fact.subject,
-        "size_bytes": fact.size_bytes,
-        "base_url": fact.base_url,
-        "verdict": pack_verdict(fact.verdict),
-        "tags": list(fact.tags),
-        "metadata": dict(fact.metadata),
-    }
-
-
-def _recipient_rows(copy: CopyFact) -> list[dict[str, Any]]:
-    return [
-        {
-            "copy_id": copy.copy_id,
-            "number": number,
-            "recipient": one.recipient,
-            "recipient_key": parse_address(one.recipient).key,
-            "recipient_type": one.recipient_type,
-        }
+def _recipient_rows(copy: CopyFact) -> Iterable[Values]:
+    return (
+        (
+            copy.copy_id,
+            number,
+            one.recipient,
+            parse_address(one.recipient).key,
+            one.recipient_type,
+        )
         for number, one in enumerate(copy.recipients)
-    ]
+    )
 
 
 async def _heads(connection: AsyncConnection, send_ids: set[str]) -> dict[str, _Head]:
@@ -158,7 +170,7 @@ async def _heads(connection: AsyncConnection, send_ids: set[str]) -> dict[str, _
     }
 
 
-def _events(facts: Sequence[Fact], known: Mapping[str, _Head]) -> Iterable[RecordedEvent]:
+def _events(facts: Sequence[Fact], known: Mapping[str, _Head]) -> Iterable[EventRow]:
     for fact in facts:
         if isinstance(fact, SendAccepted):
             yield from _accepted_events(fact)
@@ -166,36 +178,42 @@ def _events(facts: Sequence[Fact], known: Mapping[str, _Head]) -> Iterable[Recor
             yield _told_event(fact, known.get(fact.send_id, _UNKNOWN))
 
 
-def _accepted_events(fact: SendAccepted) -> Iterable[RecordedEvent]:
+def _accepted_events(fact: SendAccepted) -> Iterable[EventRow]:
+    sender_key = _key(fact.sender)
     for copy in fact.copies:
         for one in copy.recipients:
-            event = Event(
+            yield event_row(
                 event_id=one.event_id,
-                type=EventType.ACCEPTED,
-                timestamp=fact.accepted_at,
+                type=EventType.ACCEPTED.value,
+                at=fact.accepted_at,
                 send_id=fact.send_id,
+                copy_id=copy.copy_id,
                 message_id=fact.message_id,
                 sender=fact.sender,
+                sender_key=sender_key,
                 subject=fact.subject,
                 recipient=one.recipient,
+                recipient_key=_key(one.recipient),
                 recipient_type=one.recipient_type,
-                tracking_mode=copy.mode,
+                tracking_mode=copy.mode.value,
                 tags=fact.tags,
                 metadata=fact.metadata,
             )
-            yield RecordedEvent(event, copy_id=copy.copy_id)
 
 
-def _told_event(fact: RecipientTold, head: _Head) -> RecordedEvent:
-    event = Event(
+def _told_event(fact: RecipientTold, head: _Head) -> EventRow:
+    return event_row(
         event_id=fact.event_id,
-        type=fact.type,
-        timestamp=fact.at,
+        type=fact.type.value,
+        at=fact.at,
         send_id=fact.send_id,
+        copy_id=fact.copy_id,
         message_id=head.message_id,
         sender=head.sender,
+        sender_key=_key(head.sender),
         subject=head.subject,
         recipient=fact.recipient,
+        recipient_key=_key(fact.recipient),
         recipient_type=fact.recipient_type,
         tracking_mode=head.modes.get(fact.copy_id),
         reply=fact.reply,
@@ -204,7 +222,10 @@ def _told_event(fact: RecipientTold, head: _Head) -> RecordedEvent:
         tags=head.tags,
         metadata=head.metadata,
     )
-    return RecordedEvent(event, copy_id=fact.copy_id)
+
+
+def _key(address: str | None) -> str | None:
+    return None if address is None else parse_address(address).key
 
 
 async def _note_relayed(connection: AsyncConnection, told: Sequence[RecipientTold]) -> None:

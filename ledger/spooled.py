@@ -67,6 +67,11 @@ class SpooledCopy:
     layout: int | None
     key_id: int
     due_at: datetime
+    lane: str = ""
+    lease: str | None = None
+    lessee: str | None = None
+    leased_until: datetime | None = None
+    """Where it is claimed as it is stored, `due_at` is the end of the lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +205,7 @@ _DUE = (
 )
 
 
+_DUE_IN_LANE = _DUE.where(spooled_copies.c.lane == bindparam("in_lane"))
 _COPIES = spooled_copies.c.copy_id.in_(bindparam("copies", expanding=True))
 _LEASE = (
     update(spooled_copies)
@@ -214,13 +220,16 @@ _LEASE = (
 
 
 def claim_due(
-    connection: Connection, limit: int, now: datetime, lease: Lease
+    connection: Connection, limit: int, now: datetime, lease: Lease, lane: str | None = None
 ) -> tuple[DueCopy, ...]:
-    """Return the copies that are due, oldest first, now under `lease`.
+    """Return the copies that are due, of a lane or of all, oldest first, now under `lease`.
 
     A leased copy is due again when its lease ends, so nobody need look for lost ones.
     """
-    rows = connection.execute(_DUE, {"now": now, "most": limit})
+    if lane is None:
+        rows = connection.execute(_DUE, {"now": now, "most": limit})
+    else:
+        rows = connection.execute(_DUE_IN_LANE, {"now": now, "most": limit, "in_lane": lane})
     due = tuple(DueCopy(**row) for row in rows.mappings())
     if due:
         copy_ids = [copy.copy_id for copy in due]
@@ -399,11 +408,33 @@ def delete_finished(connection: Connection, finished: Sequence[LeasedCopy]) -> N
         connection.execute(_DELETE_SENDS, {"sends": send_ids})
 
 
-async def next_due_at(connection: AsyncConnection) -> datetime | None:
-    """Return when the next copy is due or its lease ends; None where nothing waits."""
+async def next_due_at(connection: AsyncConnection, lane: str | None = None) -> datetime | None:
+    """Return when the next copy of a lane or of all is due or its lease ends; None: none waits."""
     statement = select(func.min(spooled_copies.c.due_at)).where(spooled_copies.c.held.is_(False))
+    if lane is not None:
+        statement = statement.where(spooled_copies.c.lane == lane)
     due_at: datetime | None = await connection.scalar(statement)
     return due_at
+
+
+def adopt_lanes(connection: Connection, lanes: Sequence[str]) -> None:
+    """Put the copies of lanes that are no more, or of none, into the first of these."""
+    statement = update(spooled_copies).where(spooled_copies.c.lane.not_in(lanes))
+    connection.execute(statement.values(lane=lanes[0]))
+
+
+_CHANGE_LANE = (
+    update(spooled_copies)
+    .where(spooled_copies.c.copy_id == bindparam("of_copy"))
+    .values(lane=bindparam("to_lane"))
+)
+
+
+def change_lanes(connection: Connection, lanes: Mapping[int, str]) -> None:
+    """Put copies (by copy_id) into other lanes."""
+    if lanes:
+        rows = [{"of_copy": copy_id, "to_lane": lane} for copy_id, lane in lanes.items()]
+        connection.execute(_CHANGE_LANE, rows)
 
 
 async def list_captured(

@@ -122,7 +122,7 @@ async def _spooling(stores: Stores, lessee: str) -> AsyncIterator[Spool]:
 
 @asynccontextmanager
 async def _forwarding(stores: Stores, spool: Spool) -> AsyncIterator[None]:
-    forward = partial(Forwarder(stores.spool, stores.ledger).run, spool.owed)
+    forward = partial(Forwarder(stores.spool, stores.ledger, spool.remembered).run, spool.owed)
     task = asyncio.create_task(_keep_running("forward", forward), name="relay.forward")
     try:
         yield

@@ -6,7 +6,7 @@ Law: a settlement whose lease is lost changes nothing.
 import asyncio
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -15,15 +15,16 @@ from sqlalchemy import Connection
 from ledger import spooled
 from ledger.address import parse_address
 from ledger.event import EventType
-from ledger.fact import RecipientTold
+from ledger.fact import Fact, RecipientTold
 from ledger.fate import Fate
 from ledger.ident import RANDOM_BITS, new_ident
 from ledger.mode import TrackingMode
-from ledger.outbox import owe_facts
+from ledger.outbox import OwedFact, owe_facts
 from relay.mail import Copy, Recipient, RecipientType
 from relay.promise import Claim, Settlement, Stored
 from relay.reply import Deferred, Delivered, Failed, Outcome
 from relay.retry import Tries
+from relay.straight import Placed
 from relay.template import Template
 
 
@@ -34,6 +35,8 @@ class Claiming:
     limit: int
     now: datetime
     lease: spooled.Lease
+    lane: str | None = None
+    """None: of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,14 @@ class Renewing:
     until: datetime
 
 
-Step = Stored | Settlement | Claiming | Renewing
+@dataclass(frozen=True, slots=True)
+class Adopting:
+    """Let copies that wait in none of these lanes wait in the first."""
+
+    lanes: tuple[str, ...]
+
+
+Step = Stored | Settlement | Claiming | Renewing | Adopting
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,9 +66,20 @@ class Job:
     """New mail of this step, with its packed template."""
     done: asyncio.Future[Any]
     size_bytes: int
+    placed: dict[int, Placed] = field(default_factory=dict)
+    """By copy_id: where copies go that do not simply wait."""
 
 
-def write_batch(connection: Connection, jobs: list[Job]) -> list[Any]:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a transaction has written."""
+
+    answers: list[Any]
+    """In the order of the jobs."""
+    owed: tuple[OwedFact, ...]
+
+
+def write_batch(connection: Connection, jobs: list[Job], lessee: str) -> Written:
     """Write all steps and return their answers, in the order of the jobs.
 
     None for Stored and Renewing, whether the lease was held for a Settlement, the due copies and
@@ -67,8 +88,12 @@ def write_batch(connection: Connection, jobs: list[Job]) -> list[Any]:
     Raises IntegrityError where a copy_id or send_id is taken.
     """
     settled = _standing(connection, [job.step for job in jobs if isinstance(job.step, Settlement)])
-    _insert(connection, [send for job in jobs if _counts(job, settled) for send in job.sends])
-    _write_outcomes(connection, settled)
+    counted = [job for job in jobs if _counts(job, settled)]
+    sends = [send for job in counted for send in job.sends]
+    _insert(connection, counted, lessee)
+    facts: list[Fact] = [stored.fact for stored, _ in sends]
+    facts += _write_outcomes(connection, settled)
+    owed = owe_facts(connection, facts)
     answers: list[Any] = []
     for job in jobs:
         match job.step:
@@ -76,16 +101,19 @@ def write_batch(connection: Connection, jobs: list[Job]) -> list[Any]:
                 answers.append(None)
             case Settlement():
                 answers.append(_counts(job, settled))
-            case Claiming(limit, now, lease):
-                due = spooled.claim_due(connection, limit, now, lease)
+            case Claiming(limit, now, lease, lane):
+                due = spooled.claim_due(connection, limit, now, lease, lane)
                 pending = spooled.pending_recipients(connection, [one.copy_id for one in due])
                 answers.append((due, pending))
             case Renewing(leases, until):
                 spooled.renew_leases(connection, leases, until)
                 answers.append(None)
+            case Adopting(lanes):
+                spooled.adopt_lanes(connection, lanes)
+                answers.append(None)
             case _:
                 assert_never(job.step)
-    return answers
+    return Written(answers, owed)
 
 
 _Settled = dict[int, tuple[Settlement, spooled.LeasedCopy]]
@@ -110,22 +138,27 @@ def _standing(connection: Connection, settlements: list[Settlement]) -> _Settled
     return settled
 
 
-def _insert(connection: Connection, sends: list[tuple[Stored, bytes]]) -> None:
+def _insert(connection: Connection, jobs: list[Job], lessee: str) -> None:
+    sends = [send for job in jobs for send in job.sends]
     if not sends:
         return
     copies = [(stored, copy) for stored, _ in sends for copy in stored.copies]
+    placed = {copy_id: one for job in jobs for copy_id, one in job.placed.items()}
     spooled.insert_sends(
         connection,
         [_send_row(stored, packed) for stored, packed in sends],
-        [_copy_row(stored, copy) for stored, copy in copies],
+        [
+            _copy_row(stored, copy, placed.get(copy.copy_id, Placed()), lessee)
+            for stored, copy in copies
+        ],
         [row for _, copy in copies for row in _recipient_rows(copy)],
     )
-    owe_facts(connection, [stored.fact for stored, _ in sends])
 
 
-def _write_outcomes(connection: Connection, settled: _Settled) -> None:
+def _write_outcomes(connection: Connection, settled: _Settled) -> list[RecipientTold]:
+    """Write them and return what the ledger is to be told."""
     if not settled:
-        return
+        return []
     pending = spooled.pending_recipients(connection, list(settled))
     answers: list[spooled.Answer] = []
     put_back: dict[int, tuple[datetime, datetime]] = {}
@@ -148,13 +181,16 @@ def _write_outcomes(connection: Connection, settled: _Settled) -> None:
             (retries if told.waiting else dead).append(_retry(settlement, settlement.tries))
     spooled.write_answers(connection, answers)
     spooled.put_back(connection, put_back)
+    spooled.change_lanes(
+        connection, {one.copy_id: one.lane for one, _ in settled.values() if one.lane is not None}
+    )
     spooled.schedule_retries(connection, retries)
     spooled.keep_dead(connection, dead)
     spooled.capture_copies(
         connection, [_captured(*one) for one in settled.values() if one[0].captured is not None]
     )
     spooled.delete_finished(connection, finished)
-    owe_facts(connection, facts)
+    return facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,15 +289,20 @@ def _send_row(stored: Stored, packed: bytes) -> spooled.SpooledSend:
     )
 
 
-def _copy_row(stored: Stored, copy: Copy) -> spooled.SpooledCopy:
-    return spooled.SpooledCopy(
+def _copy_row(stored: Stored, copy: Copy, placed: Placed, lessee: str) -> spooled.SpooledCopy:
+    row = spooled.SpooledCopy(
         copy_id=copy.copy_id,
         send_id=copy.send_id,
         mode=copy.mode.value,
         layout=copy.layout,
         key_id=copy.key_id,
         due_at=stored.submission.received_at,
+        lane=placed.lane,
     )
+    if placed.claim is None or placed.until is None:
+        return row
+    until = placed.until
+    return replace(row, due_at=until, lease=placed.claim.lease, lessee=lessee, leased_until=until)
 
 
 def _recipient_rows(copy: Copy) -> list[spooled.SpooledRecipient]:

@@ -62,6 +62,9 @@ _MOST_BYTES = 64 * 1024 * 1024
 _LOOK_S = 5
 """What other processes put into the spool or set free wakes nobody here."""
 
+_ADOPT_S = 60
+"""How often mail is looked for that a relay with other upstreams has left in the same spool."""
+
 _PAUSE_S = 1
 """After the spool could not be read or written."""
 
@@ -109,10 +112,10 @@ class Dispatch:
         self._lanes = {hop.upstream.name: Lane(hop.upstream.max_connections) for hop in hops}
         if not hops:
             self._lanes[SANDBOX] = Lane(_CAPTURE_CONNECTIONS)
-        self._default_lane = next(iter(self._lanes.values()))
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._bytes = 0
         self._longest = 1
+        self._adopt_at_s = 0.0
         self._freed = asyncio.Event()
         self._stopping = False
         self.ambiguous_total = 0
@@ -124,6 +127,7 @@ class Dispatch:
         try:
             while not self._stopping:
                 try:
+                    await self._adopt()
                     await self._claim_some()
                 except (SpoolError, SQLAlchemyError, OSError) as error:
                     _log.error("dispatch.failed", error=str(error))
@@ -149,9 +153,17 @@ class Dispatch:
             *(self._put_back(claim, 0) for claim in left.values()), return_exceptions=True
         )
 
+    async def _adopt(self) -> None:
+        """Take charge of what waits for an upstream that is not there (any more)."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._adopt_at_s:
+            await self._spool.adopt(tuple(self._lanes))
+            self._spool.carrier = self
+            self._adopt_at_s = now_s + _ADOPT_S
+
     async def _claim_some(self) -> None:
-        limit = self._limit()
-        if not limit:
+        limits = {name: limit for name in self._lanes if (limit := self._limit(name))}
+        if not limits:
             self._freed.clear()
             await self._freed.wait()
             return
@@ -159,30 +171,40 @@ class Dispatch:
         if now is None:
             return
         self._spool.wake.clear()
-        claims = await self._spool.claim(limit, now, self._settings.lease_s)
+        claimed = [await self._claim_in(name, limit, now) for name, limit in limits.items()]
+        if not any(claimed):
+            await self._rest(tuple(limits))
+
+    async def _claim_in(self, name: str, limit: int, now: datetime) -> int:
+        """Return how many copies of a lane were due."""
+        lane = self._lanes[name]
+        claims = await self._spool.claim(limit, now, self._settings.lease_s, name)
+        lane.backlog = len(claims) == limit
         self._longest = max((len(claim.template.original) for claim in claims), default=1)
         full = [claim for claim in claims if not self._start(claim)]
-        await asyncio.gather(*(self._put_back(claim, self._turn_away(claim)) for claim in full))
-        if not claims:
-            await self._rest()
+        await asyncio.gather(*(self._turn_away(claim) for claim in full))
+        return len(claims)
 
     async def _calm_now(self) -> datetime | None:
         """Return the instant it is; None, after a moment, where no lease can be told by it."""
         now = self._now()
-        if self._clock.jumps == self._jumps_heeded and self._clock.steady_s >= _CALM_S:
+        if self._is_calm():
             return now
         await asyncio.sleep(_WATCH_S)
         return None
 
-    def _limit(self) -> int:
-        """Return how many to claim: as many as a lane takes, 0 while it is not worth the way."""
-        room = max(lane.room for lane in self._lanes.values())
-        left = max(_MOST_BYTES - self._bytes, 0) // max(self._longest, 1)
-        limit = min(room, max(left, 0 if self._running else 1))
-        return 0 if self._running and limit < min(_FEWEST, len(self._running)) else limit
+    def _is_calm(self) -> bool:
+        return self._clock.jumps == self._jumps_heeded and self._clock.steady_s >= _CALM_S
 
-    async def _rest(self) -> None:
-        due_at = await self._spool.next_due_at(self._now())
+    def _limit(self, name: str) -> int:
+        """Return how many to claim of a lane: 0 where none fits, or it is not worth the way."""
+        lane = self._lanes[name]
+        left = max(_MOST_BYTES - self._bytes, 0) // max(self._longest, 1)
+        limit = min(lane.room, max(left, 0 if self._running else 1))
+        return 0 if lane.running and limit < min(_FEWEST, lane.running) else limit
+
+    async def _rest(self, lanes: Sequence[str]) -> None:
+        due_at = await self._spool.next_due_at(self._now(), lanes)
         wait_s = _LOOK_S if due_at is None else (due_at - self._now()).total_seconds()
         try:
             async with asyncio.timeout(min(max(wait_s, 0.01), _LOOK_S)):
@@ -190,24 +212,67 @@ class Dispatch:
         except TimeoutError:
             return
 
-    def _start(self, claim: Claim) -> bool:
-        """Return False where its lane has no room, or we stop."""
-        lane = self._lane_of(claim)
-        if self._stopping or not lane.room:
-            return False
-        lane.enter()
+    def leased_until(self) -> datetime | None:
+        """Return the end of a lease that begins now; None where nothing may be leased."""
+        now = self._now()
+        if self._stopping or not self._is_calm():
+            return None
+        return now + timedelta(seconds=self._settings.lease_s)
+
+    def lane_of(self, claim: Claim) -> str:
+        """Return in which lane a copy waits when there is no room."""
+        first = claim.copy.recipients[0].address
+        route = route_copy(self._upstreams, claim.sender, first)
+        return route[0].name if route else next(iter(self._lanes))
+
+    def reserve(self, claim: Claim) -> bool:
+        """Return whether there is room for a new copy, before others that are due as well."""
+        lane = self._lanes[self.lane_of(claim)]
         size_bytes = len(claim.template.original)
-        self._bytes += size_bytes
-        task = asyncio.create_task(self._carry(claim), name=f"copy {claim.copy.copy_id}")
-        self._running[task] = claim
-        task.add_done_callback(partial(self._ended, lane, size_bytes))
+        fits = not self._running or self._bytes + size_bytes <= _MOST_BYTES
+        if lane.backlog or not lane.room or not fits:
+            lane.backlog = True
+            return False
+        self._enter(lane, size_bytes)
         return True
 
-    def _ended(self, lane: Lane, size_bytes: int, task: asyncio.Task[None]) -> None:
-        del self._running[task]
+    def carry(self, claim: Claim) -> None:
+        """Carry a copy for which room is reserved."""
+        self._begin(claim, self._lanes[self.lane_of(claim)])
+
+    def release(self, claim: Claim) -> None:
+        """Give the room of a copy to others."""
+        self._leave(self._lanes[self.lane_of(claim)], len(claim.template.original))
+
+    def _start(self, claim: Claim) -> bool:
+        """Return False where its lane has no room, or we stop."""
+        route = self._route(claim)
+        lane = self._lanes[route[0].upstream.name if route else self.lane_of(claim)]
+        if self._stopping or not lane.room:
+            return False
+        self._enter(lane, len(claim.template.original))
+        self._begin(claim, lane)
+        return True
+
+    def _enter(self, lane: Lane, size_bytes: int) -> None:
+        lane.enter()
+        self._bytes += size_bytes
+
+    def _leave(self, lane: Lane, size_bytes: int) -> None:
         lane.leave()
         self._bytes -= size_bytes
         self._freed.set()
+        if lane.backlog and lane.room >= _FEWEST:
+            self._spool.wake.set()
+
+    def _begin(self, claim: Claim, lane: Lane) -> None:
+        task = asyncio.create_task(self._carry(claim), name=f"copy {claim.copy.copy_id}")
+        self._running[task] = claim
+        task.add_done_callback(partial(self._ended, lane, len(claim.template.original)))
+
+    def _ended(self, lane: Lane, size_bytes: int, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        self._leave(lane, size_bytes)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("copy.not_settled", task=task.get_name(), error=repr(error))
 
@@ -273,10 +338,6 @@ class Dispatch:
         route = [self._hops[one.name] for one in route_copy(self._upstreams, claim.sender, first)]
         return sorted(route, key=lambda hop: hop.resting)
 
-    def _lane_of(self, claim: Claim) -> Lane:
-        route = self._route(claim)
-        return self._lanes[route[0].upstream.name] if route else self._default_lane
-
     async def _settle(self, claim: Claim, attempt: Attempt) -> None:
         while True:
             settlement = conclude_attempt(claim, attempt, self._settings.terms, self._draw(attempt))
@@ -307,10 +368,11 @@ class Dispatch:
             key_id=self._keys.current.key_id,
         )
 
-    def _turn_away(self, claim: Claim) -> float:
-        return self._lane_of(claim).turn_away()
+    async def _turn_away(self, claim: Claim) -> None:
+        name = self.lane_of(claim)
+        await self._put_back(claim, self._lanes[name].turn_away(), name)
 
-    async def _put_back(self, claim: Claim, wait_s: float) -> None:
+    async def _put_back(self, claim: Claim, wait_s: float, lane: str | None = None) -> None:
         now = self._now()
         await self._spool.settle(
             Settlement(
@@ -321,6 +383,7 @@ class Dispatch:
                 upstream="",
                 due_at=now + timedelta(seconds=wait_s),
                 delay_noticed=claim.delay_noticed,
+                lane=lane,
             )
         )
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import (
 )
 
 from ledger.engine import Store
-from ledger.outbox import OwedFact, delete_owed, owe_again, read_owed, set_aside
+from ledger.outbox import OwedFact, Remembered, delete_owed, owe_again, read_owed, set_aside
 from ledger.sends import record_facts
 
 _BATCH = 500
@@ -51,8 +51,9 @@ _log = structlog.get_logger()
 class Forwarder:
     """The way of one process, with how often each fact was refused on it."""
 
-    def __init__(self, spool: Store, ledger: Store) -> None:
+    def __init__(self, spool: Store, ledger: Store, remembered: Remembered | None = None) -> None:
         """Take no step yet."""
+        self._remembered = remembered
         self._spool = spool
         self._ledger = ledger
         self._refused: Counter[int] = Counter()
@@ -90,7 +91,7 @@ class Forwarder:
         if not self._ledger.is_in_place():
             raise LedgerGoneError
         async with self._spool.read() as connection:
-            batch = await read_owed(connection, limit)
+            batch = await read_owed(connection, limit, self._remembered)
         if not batch:
             return 0
         try:

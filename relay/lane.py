@@ -1,6 +1,6 @@
 """LANE: how many copies one upstream is given at once.
 
-Copies beyond that go back into the spool, so that a slow upstream keeps no others waiting.
+Copies beyond that wait in the spool, so that a slow upstream keeps no others waiting.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ class Lane:
     running: int = 0
     put_back: int = 0
     """Since it last had nothing to do."""
+    backlog: bool = True
+    """Copies of it wait, as far as is known, and go before new ones."""
 
     @property
     def room(self) -> int:

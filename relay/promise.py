@@ -82,6 +82,8 @@ class Settlement:
     """With this attempt; None: it is only put back, for there was no room to try."""
     fate: Fate | None = None
     """DEAD: when nobody is pending it is kept all the same."""
+    lane: str | None = None
+    """Where it waits from now on; None: where it did."""
     notices: tuple[Stored, ...] = ()
     """Bounces and delay notices, stored as new mail in the same transaction."""
 

@@ -18,9 +18,21 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from ledger import spooled
 from ledger.engine import Store
-from relay.batch import Claiming, Job, Renewing, Step, claim_of, fresh_ident, write_batch
+from ledger.outbox import Remembered
+from relay.batch import (
+    Adopting,
+    Claiming,
+    Job,
+    Renewing,
+    Step,
+    Written,
+    claim_of,
+    fresh_ident,
+    write_batch,
+)
 from relay.pack import pack_template, unpack_template
 from relay.promise import Claim, CopyIdTaken, Settlement, SpoolError, Stored, Unstorable
+from relay.straight import Carrier, place_copies
 from relay.template import Template
 
 _MAX_JOBS = 200
@@ -49,6 +61,10 @@ class Spool:
         """Set when something was stored or is to be tried again; dispatch clears it."""
         self.owed = asyncio.Event()
         """Set when the ledger is owed facts; the forwarder clears it."""
+        self.carrier: Carrier | None = None
+        """Who takes new mail at once; None: it waits until it is claimed."""
+        self.remembered = Remembered()
+        """What it is owed, for the forwarder."""
         self._jobs: list[Job] = []
         self._arrived = asyncio.Event()
         self._closing = False
@@ -73,14 +89,18 @@ class Spool:
         held: bool = await self._submit(settlement, settlement.notices)
         return held
 
-    async def claim(self, limit: int, now: datetime, lease_s: int) -> tuple[Claim, ...]:
+    async def claim(
+        self, limit: int, now: datetime, lease_s: int, lane: str | None = None
+    ) -> tuple[Claim, ...]:
         """Return copies that are due, oldest first, which nobody else gets for `lease_s`.
+
+        Those of a lane, or of all.
 
         Raises SpoolError where the spool can not be read or written.
         """
         lease = fresh_ident(now)
         until = now + timedelta(seconds=lease_s)
-        step = Claiming(limit, now, spooled.Lease(lease, self._lessee, until))
+        step = Claiming(limit, now, spooled.Lease(lease, self._lessee, until), lane)
         due, pending = await self._submit(step)
         templates = await self._templates_of(due)
         return tuple(
@@ -95,11 +115,21 @@ class Spool:
         leases = {claim.copy.copy_id: claim.lease for claim in claims}
         await self._submit(Renewing(leases, now + timedelta(seconds=lease_s)))
 
-    async def next_due_at(self, now: datetime) -> datetime | None:
-        """Return when a copy is due or its lease ends next, not before now; None: nothing waits."""
+    async def adopt(self, lanes: Sequence[str]) -> None:
+        """Let copies that wait in none of these lanes wait in the first of them."""
+        await self._submit(Adopting(tuple(lanes)))
+
+    async def next_due_at(
+        self, now: datetime, lanes: Sequence[str | None] = (None,)
+    ) -> datetime | None:
+        """Return when a copy is due or its lease ends next, not before now; None: nothing waits.
+
+        Of these lanes; None is all.
+        """
         async with self._store.read() as connection:
-            due_at = await spooled.next_due_at(connection)
-        return None if due_at is None else max(due_at, now)
+            times = [await spooled.next_due_at(connection, lane) for lane in lanes]
+        waits = [max(due_at, now) for due_at in times if due_at is not None]
+        return min(waits, default=None)
 
     async def close(self) -> None:
         """Write what has arrived, and end. The store stays open."""
@@ -123,7 +153,9 @@ class Spool:
             await self._arrived.wait()
             self._arrived.clear()
             while self._jobs:
-                await self._commit(self._take_batch())
+                batch = self._take_batch()
+                self._place(batch)
+                await self._commit(batch)
 
     def _take_batch(self) -> list[Job]:
         taken, size_bytes = 0, 0
@@ -135,47 +167,71 @@ class Spool:
         batch, self._jobs = self._jobs[:taken], self._jobs[taken:]
         return batch
 
+    def _place(self, jobs: list[Job]) -> None:
+        carrier = self.carrier
+        if carrier is None:
+            return
+        for job in jobs:
+            for stored, _ in job.sends:
+                # Reports are not stored after all where the lease of what they tell of is lost.
+                new = isinstance(job.step, Stored)
+                lease = fresh_ident(stored.submission.received_at) if new else None
+                job.placed.update(place_copies(stored, carrier, lease))
+
     async def _commit(self, jobs: list[Job]) -> None:
         applied = False
 
-        def apply(connection: Connection) -> list[Any]:
+        def apply(connection: Connection) -> Written:
             nonlocal applied
-            answers = write_batch(connection, jobs)
+            written = write_batch(connection, jobs, self._lessee)
             applied = True
-            return answers
+            return written
 
         try:
-            answers = await self._store.transact(apply)
+            written = await self._store.transact(apply)
         except Exception as error:  # noqa: BLE001 - whatever it is, each caller must hear of it
             if applied or _is_lost(error):
                 await self._fail(jobs, error)
             elif len(jobs) == 1:
+                self._release(jobs)
                 _reject(jobs[0], error)
             else:
                 # One item is at fault and must not take the others with it.
                 for job in jobs:
                     await self._commit([job])
             return
+        self.remembered.keep(written.owed)
         if any(job.sends or isinstance(job.step, Settlement) for job in jobs):
             self._store.fault = None  # a claim of nothing would flush nothing
-        for job, answer in zip(jobs, answers, strict=True):
+        for job, answer in zip(jobs, written.answers, strict=True):
             self._remember(job)
             _resolve(job.done, answer)
 
     async def _fail(self, jobs: list[Job], error: Exception) -> None:
         _log.error("spool.failed", jobs=len(jobs), error=str(error))
+        self._release(jobs)
         self._store.fault = str(getattr(error, "orig", error))
         for job in jobs:
             _resolve(job.done, SpoolError(f"the spool could not be written: {error}"))
         # After EIO or a full disk the connection's state is not to be trusted.
         await self._store.reopen()
 
+    def _release(self, jobs: list[Job]) -> None:
+        for placed in (one for job in jobs for one in job.placed.values()):
+            if placed.claim is not None and self.carrier is not None:
+                self.carrier.release(placed.claim)
+
     def _remember(self, job: Job) -> None:
-        for stored, packed in job.sends:
+        claims = [one.claim for one in job.placed.values() if one.claim is not None]
+        for claim in claims:
+            assert self.carrier is not None  # it has taken them
+            self.carrier.carry(claim)
+        waiting = sum(len(stored.copies) for stored, _ in job.sends) - len(claims)
+        for stored, packed in job.sends if waiting else ():
             self._templates.put(stored.submission.send_id, stored.template, len(packed))
         if job.sends or isinstance(job.step, Settlement):
             self.owed.set()
-        if job.sends or (isinstance(job.step, Settlement) and job.step.due_at is not None):
+        if waiting or (isinstance(job.step, Settlement) and job.step.due_at is not None):
             self.wake.set()
 
     async def _templates_of(self, due: Sequence[spooled.DueCopy]) -> dict[str, Template]:

@@ -739,9 +739,9 @@ async def test_little_content_is_under_way_at_once(
 ) -> None:
     monkeypatch.setattr(dispatch_module, "_MOST_BYTES", 3_000)
     dispatch = Dispatch(spool, (), RING, SETTINGS)
-    assert dispatch._limit() > 0
+    assert dispatch._limit(dispatch_module.SANDBOX) > 0
     dispatch._longest = size
-    assert dispatch._limit() == (3 if size == 1_000 else 1)
+    assert dispatch._limit(dispatch_module.SANDBOX) == (3 if size == 1_000 else 1)
 
 
 async def test_the_switch_for_everybody_reaches_mail_in_the_queue_and_is_told(

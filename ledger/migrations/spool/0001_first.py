@@ -148,6 +148,7 @@ def _make_spooled_copies() -> None:
         sa.Column("mode", sa.String(length=10), nullable=False),
         sa.Column("layout", sa.Integer(), nullable=True, comment="null: the original"),
         sa.Column("key_id", sa.Integer(), nullable=False),
+        sa.Column("lane", sa.Text(), nullable=False, comment="the upstream it waits for"),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("held", sa.Boolean(), nullable=False),
@@ -179,6 +180,9 @@ def _make_spooled_copies() -> None:
         sa.PrimaryKeyConstraint("copy_id", name=op.f("pk_spooled_copies")),
     )
     op.create_index("ix_spooled_copies_due", "spooled_copies", ["held", "due_at"], unique=False)
+    op.create_index(
+        "ix_spooled_copies_lane", "spooled_copies", ["lane", "held", "due_at"], unique=False
+    )
     op.create_index("ix_spooled_copies_send", "spooled_copies", ["send_id"], unique=False)
 
 
