@@ -214,15 +214,15 @@ def _check_upstreams(settings: Settings) -> Iterator[Finding]:
 
 async def _check_upstream(upstream: Upstream, hostname: str) -> Finding:
     name = f"{upstream.name} ({upstream.host}:{upstream.port})"
-    if upstream.password_file is not None:
+    open_to_others: list[Path] = []
+    for secret in _secrets_of(upstream):
         try:
-            mode = upstream.password_file.stat().st_mode
-            upstream.password_file.read_bytes()
+            secret.read_bytes()
+            if secret.stat().st_mode & 0o077:
+                open_to_others.append(secret)
         except OSError as error:
-            text = f"{name}: {upstream.password_file} can not be read ({error.strerror})"
+            text = f"{name}: {secret} can not be read ({error.strerror})"
             return Finding("upstream", State.FAILED, text, "let the relay's user read it")
-    else:
-        mode = 0
     try:
         access = Access(upstream, hostname, system_contexts(), UPSTREAM_TIMEOUTS)
         connection = await open_connection(access)
@@ -234,10 +234,21 @@ async def _check_upstream(upstream: Upstream, hostname: str) -> Finding:
     signed = f", signed in as {upstream.username}" if upstream.username else ""
     offers = " ".join(sorted(word.upper() for word in connection.offers))
     text = f"{name}: EHLO, TLS as configured ({upstream.tls.value}){signed}; it offers {offers}"
-    if mode & 0o077:
-        mend = f"run: chmod 600 {upstream.password_file}"
-        return Finding("upstream", State.WARNING, f"{text}; others may read its password", mend)
+    if open_to_others:
+        mend = f"run: chmod 600 {' '.join(map(str, open_to_others))}"
+        return Finding("upstream", State.WARNING, f"{text}; others may read its secret", mend)
     return Finding("upstream", State.OK, text)
+
+
+def _secrets_of(upstream: Upstream) -> tuple[Path, ...]:
+    oauth, certificate = upstream.oauth, upstream.certificate
+    files = (
+        upstream.password_file,
+        oauth and oauth.client_secret_file,
+        oauth and oauth.refresh_token_file,
+        certificate and certificate.private_key_file,
+    )
+    return tuple(file for file in files if file is not None)
 
 
 def _check_base(base: str, ring: KeyRing | None) -> Finding:

@@ -256,6 +256,23 @@ def test_a_password_that_others_may_read_is_a_warning_and_never_shown(
     ((state, told),) = found(settings, capsys, "upstream")
     assert (state, "signed in as me" in told, "chmod 600" in told) == ("warning", True, True)
     assert "canary" not in told
+    tokens = {
+        "auth": "xoauth2",
+        "oauth_token_url": "https://t.example/token",
+        "oauth_client_id": "us",
+        "oauth_client_secret_file": secret,
+        "oauth_refresh_token_file": secret,
+    }
+    settings = upstream(tmp_path, 1, username="me", tls="starttls", **tokens)
+    ((state, told),) = found(settings, capsys, "upstream")
+    assert (state, f"chmod 600 {secret} {secret}" in told) == ("warning", True)
+    shown = {
+        "auth": "certificate",
+        "client_certificate_file": secret,
+        "client_private_key_file": secret,
+    }
+    ((state, told),) = found(upstream(tmp_path, 1, tls="starttls", **shown), capsys, "upstream")
+    assert (state, f"chmod 600 {secret}" in told, "signed in" in told) == ("warning", True, False)
 
 
 @pytest.mark.parametrize(
