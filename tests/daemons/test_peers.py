@@ -232,16 +232,16 @@ def test_people_keep_their_credentials_and_none_is_found_anywhere(
     tmp_path: Path,
 ) -> None:
     people = {f"{name}@sender.test": f"canary-{name}-8d31" for name in ("ann", "bob")}
-    etc = tmp_path / "logins"
-    etc.write_text("".join(f"{name} {name}\n" for name in people))
     postfix = start_postfix(
         # Postfix itself sees to it that each sends as himself.
-        main=f"""
-smtpd_sender_login_maps = texthash:{shared(etc)}
+        main="""
+smtpd_sender_login_maps = texthash:$config_directory/logins
 smtpd_sender_restrictions = reject_sender_login_mismatch
 """,
         people=people,
     )
+    logins = "".join(f"{name} {name}\n" for name in people)
+    postfix.authority.with_name("logins").write_text(logins)
     certificate = postfix.authority.with_name("host.pem")
     indicia = start_indicia(
         f"""
@@ -269,11 +269,3 @@ mode = "upstream"
     assert [name for name in people if f"sasl_username={name}" in log] == list(people)
     seen = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"canary" not in seen
-
-
-def shared(path: Path) -> Path:
-    """A copy that Postfix's users can read: pytest's folders are 0700."""
-    there = Path(tempfile.mkdtemp(prefix="indicia-")) / path.name
-    there.parent.chmod(0o755)
-    shutil.copy(path, there)
-    return there
