@@ -154,6 +154,17 @@ owed_facts = Table(
     sqlite_autoincrement=True,
 )
 
+owed_mails = Table(
+    "owed_mails",
+    spool,
+    Column("name", String(26), primary_key=True, comment="becomes its send_id"),
+    Column("at", Instant, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    comment="mail of our own to recipients, until the relay has made it mail",
+)
+
 known_consents = Table(
     "known_consents",
     spool,
@@ -376,6 +387,17 @@ spilled_hits = Table(
     Column("slot", Integer, nullable=False),
     Column("html", Boolean, nullable=False),
     Column("sealed", LargeBinary, nullable=False, comment="url and features, collector.sealed"),
+)
+
+spilled_wishes = Table(
+    "spilled_wishes",
+    spill,
+    Column("wish_id", String(26), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("kind", String(9), nullable=False, comment="collector.wish.WishKind"),
+    Column("copy_id", BigInteger, comment="null: an address is named"),
+    Column("sealed", LargeBinary, nullable=False, comment="address and words, collector.wish"),
+    comment="what recipients have asked for on their page, until it is done",
 )
 
 sign_in_links = Table(

@@ -12,6 +12,7 @@ def upgrade() -> None:
     _make_known_consents()
     _make_known_policy()
     _make_owed_facts()
+    _make_owed_mails()
     _make_queue_acts()
     _make_refused_facts()
     _make_spooled_sends()
@@ -79,6 +80,19 @@ def _make_owed_facts() -> None:
         sa.Column("fact", sa.JSON(), nullable=False, comment="docs: ledger.fact"),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_owed_facts")),
         sqlite_autoincrement=True,
+    )
+
+
+def _make_owed_mails() -> None:
+    op.create_table(
+        "owed_mails",
+        sa.Column("name", sa.String(length=26), nullable=False, comment="becomes its send_id"),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_owed_mails")),
+        comment="mail of our own to recipients, until the relay has made it mail",
     )
 
 
