@@ -97,7 +97,10 @@ class Server:
 async def serve() -> Callable[..., Any]:
     @asynccontextmanager
     async def serving(
-        take_in: Any = None, proxies: tuple[str, ...] = (), **options: Any
+        take_in: Any = None,
+        proxies: tuple[str, ...] = (),
+        patience_s: float = PATIENCE_S,
+        **options: Any,
     ) -> AsyncIterator[Server]:
         loop, door = asyncio.get_running_loop(), Door()
         server = Server(0, door)
@@ -126,7 +129,7 @@ async def serve() -> Callable[..., Any]:
         )
         server.port = listener.sockets[0].getsockname()[1]
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(patience_s):
                 yield server
         finally:
             listener.close()

@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import os
 import socket
 import struct
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -199,3 +201,33 @@ async def test_an_account_has_so_many_recipients_in_all_its_connections(
             refused = b"450 4.7.1 You have sent to too many recipients, try later\r\n"
             assert said.count(refused) == 2 - expected
             await speaker.close()
+
+
+TRIES = int(os.environ.get("INDICIA_GUESSES", "500"))
+
+
+@pytest.mark.slow
+async def test_of_a_flood_of_guesses_over_the_wire_fewer_than_ten_a_minute_are_answered(
+    serve: Serve, files: Any, options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.accept.guesses._FIRST_DELAY_S", 0.0)
+    # The door would let in 300 a minute; here it is the guesses that are counted.
+    monkeypatch.setattr("relay.accept.door._MAX_CONNECTIONS_A_MINUTE", 10 * TRIES)
+    check, answers = Check(), Counter[str]()
+    loop, patience_s = asyncio.get_running_loop(), 60 + TRIES / 20
+    began = loop.time()
+    async with serve(patience_s=patience_s, **options(check)) as server:
+        numbers = iter(range(TRIES))
+
+        async def guess() -> None:
+            for number in numbers:
+                speaker = await server.open(files.client)
+                await speaker.greet()
+                answers[(await speaker.sign_in("a@b.test", f"wrong {number}"))[:3]] += 1
+                await speaker.close()
+
+        await asyncio.gather(*(guess() for _ in range(20)))
+    minutes = 1 + (loop.time() - began) / 60
+    assert answers.total() == TRIES
+    assert answers["535"] == len(check.seen) <= 9 * minutes
+    assert set(answers) == {"535", "421"}
