@@ -7,14 +7,15 @@ anything goes wrong the original goes out, with the reason on record.
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from ledger.token import MAX_SLOT, TOKEN_CHARACTERS
 from relay.fault import pass_for_fault
 from relay.link import LinkRules, make_link_rules
 from relay.mail import Entity, Submission
-from relay.mark import MAX_LOOKED_AT, FoundLink, apply_edits
-from relay.mime.encoding import decodes_to
-from relay.mime.entity import leaves, parse_entity, walk_entities
+from relay.mark import MAX_LOOKED_AT, FoundLink
+from relay.mime.encoding import Spliced, decodes_to
+from relay.mime.entity import leaves, move_body, parse_entity, walk_entities
 from relay.mime.header import Header, read_header
 from relay.outgoing import Outgoing, double_dots, lay_out, make_outgoing
 from relay.part import HtmlPart, place_pixel, read_part, settle_part
@@ -22,7 +23,7 @@ from relay.plain import LinkNumbers, TextPart, read_text
 from relay.policy import Policy
 from relay.shown import ShownPart, list_shown
 from relay.sign import SIGNATURE_FIELD, signing_for
-from relay.template import Edit, Layout, LeftLink, Link, PartNote, Segment, Slot, Span, Template
+from relay.template import Layout, LeftLink, Link, PartNote, Segment, Slot, Span, Template
 from relay.trace import received_field
 from relay.verdict import Accept, Clicks, PassReason, PassThrough
 
@@ -58,7 +59,7 @@ def compile_template(
     signing = signing_for(header, policy)
     wish = _Wish(outgoing, rules, wanted, () if signing is None else _signatures(outgoing))
     try:
-        template = _instrument(original, entity, wish)
+        template = _instrument(original, move_body(entity, outgoing.body - header.body), wish)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - house rule 29 apart: a fault here must hold up no mail
@@ -76,7 +77,7 @@ class _Wish:
     rules: LinkRules
     wanted: tuple[tuple[bool, Clicks], ...]
     broken: tuple[tuple[int, int], ...]
-    """Where in the header on the wire the signatures are that give way to ours."""
+    """Where in the header the signatures are that give way to ours."""
 
     @property
     def opens(self) -> bool:
@@ -156,7 +157,7 @@ def _read_parts(shown: Sequence[ShownPart], wish: _Wish) -> _Read:
     for part in shown:
         if part.passed is not None:
             continue
-        found = read_part(wish.outgoing.raw, part.entity, wish.rules, number)
+        found = read_part(wish.outgoing.text, part.entity, wish.rules, number)
         if isinstance(found, PassThrough):
             read.passed[part.entity.path] = found
             continue
@@ -197,7 +198,7 @@ def _read_texts(shown: Sequence[ShownPart], read: _Read, wish: _Wish) -> int:
     numbers = LinkNumbers(read.links)
     for part in shown:
         if part.passed is PassReason.PLAIN_TEXT:
-            found = read_text(wish.outgoing.raw, part.entity, wish.rules, numbers)
+            found = read_text(wish.outgoing.text, part.entity, wish.rules, numbers)
             if isinstance(found, PassThrough):
                 read.passed[part.entity.path] = found
             else:
@@ -205,81 +206,76 @@ def _read_texts(shown: Sequence[ShownPart], read: _Read, wish: _Wish) -> int:
     return numbers.last
 
 
-def _edits_of(part: _Part, *, opens: bool, clicks: Clicks) -> tuple[Edit, ...]:
+def _lay(part: _Part, *, opens: bool, clicks: Clicks) -> Spliced:
     if isinstance(part, HtmlPart):
-        return part.edits(opens=opens, clicks=clicks.html)
-    return part.edits(clicks=clicks.text)
+        return part.lay(opens=opens, clicks=clicks.html)
+    return part.lay(clicks=clicks.text)
 
 
 def _layouts(parts: Sequence[_Part], wish: _Wish) -> Iterator[Layout]:
+    outgoing = wish.outgoing
     for opens, clicks in wish.wanted:
-        edits = [_edits_of(part, opens=opens, clicks=clicks) for part in parts]
-        segments = _raw_segments(parts, edits, len(wish.outgoing.raw))
-        if any(isinstance(segment, Slot) for segment in segments):
-            layout = Layout(opens, clicks, lay_out(wish.outgoing, segments, wish.broken))
-            raw = Layout(opens, clicks, segments).fill(wish.outgoing.raw, _BLANK)
-            _check_layout(layout, raw, wish)
-            _check_parts(raw, parts, edits)
-            yield layout
+        laid = [_lay(part, opens=opens, clicks=clicks) for part in parts]
+        layout = Layout(opens, clicks, _segments(parts, laid, wish))
+        if not any(isinstance(segment, Slot) for segment in layout.segments):
+            continue
+        _check_order(layout)
+        text = layout.fill(outgoing.text, _BLANK)
+        _check_parts(text, parts, laid)
+        yield replace(layout, segments=_on_wire(layout, text, outgoing))
 
 
-_Edits = Sequence[tuple[Edit, ...]]
-"""Of each part."""
-
-
-def _raw_segments(parts: Sequence[_Part], edits: _Edits, size: int) -> tuple[Segment, ...]:
-    """Return the whole message with edits made, spans over the submission."""
+def _segments(parts: Sequence[_Part], laid: Sequence[Spliced], wish: _Wish) -> tuple[Segment, ...]:
+    """Return the whole message with its parts edited, spans over the outgoing text."""
     segments: list[Segment] = []
     position = 0
-    for part, of_part in zip(parts, edits, strict=True):
-        segments.append(Span(position, part.entity.body))
-        segments += part.segments(of_part)
-        position = part.entity.end
-    return (*segments, Span(position, size))
+    for start, end in wish.broken:
+        segments.append(Span(position, start))
+        position = end
+    for part, spliced in zip(parts, laid, strict=True):
+        segments.append(Span(position, part.decoded.start))
+        segments += spliced.segments
+        position = part.decoded.end
+    return (*segments, Span(position, len(wish.outgoing.text)))
 
 
-def _check_layout(layout: Layout, raw: bytes, wish: _Wish) -> None:
-    """Raise SelfCheckError unless a layout is `raw` on the wire, its spans in order."""
-    outgoing = wish.outgoing
-    at = 0
-    for segment in layout.segments:
-        if isinstance(segment, Span):
-            if not at <= segment.start <= segment.end:
-                msg = "spans are out of order"
-                raise SelfCheckError(msg)
-            at = segment.end
-    header = outgoing.header
-    for start, end in reversed(wish.broken):
-        header = header[:start] + header[end:]
-    wire = header + double_dots(raw[outgoing.body :], line_start=True)
-    if layout.fill(outgoing.wire, _BLANK) != wire or not wire.endswith(b"\r\n"):
-        msg = "on the wire it is not what was spliced"
+def _check_order(layout: Layout) -> None:
+    """Raise SelfCheckError unless what a layout keeps of the original is in its order."""
+    kept = [*chain.from_iterable(each for each in layout.segments if isinstance(each, Span))]
+    if kept != sorted(kept):
+        msg = "spans are out of order"
         raise SelfCheckError(msg)
 
 
-def _check_parts(raw: bytes, parts: Sequence[_Part], edits: _Edits) -> None:
-    """Raise SelfCheckError unless each part of the message `raw` decodes to its text edited."""
-    entities = {entity.path: entity for entity in walk_entities(parse_entity(raw))}
-    for part, of_part in zip(parts, edits, strict=True):
+def _check_parts(text: bytes, parts: Sequence[_Part], laid: Sequence[Spliced]) -> None:
+    """Raise SelfCheckError unless each part of a layout's text decodes to what was meant."""
+    entities = {entity.path: entity for entity in walk_entities(parse_entity(text))}
+    for part, spliced in zip(parts, laid, strict=True):
         entity = entities.get(part.entity.path)
-        text = apply_edits(part.decoded.text, of_part)
-        if entity is None or not decodes_to(raw, entity, text):
+        if entity is None or not decodes_to(text, entity, spliced):
             msg = f"part {part.entity.path} does not decode to what was meant"
             raise SelfCheckError(msg)
 
 
+def _on_wire(layout: Layout, text: bytes, outgoing: Outgoing) -> tuple[Segment, ...]:
+    """Return the segments of a layout, which makes `text`, over the wire form.
+
+    Raises SelfCheckError where they would not make the wire form of the text.
+    """
+    wire = double_dots(text, line_start=True)
+    # Mostly there are no dots to be doubled, and the wire form is the text.
+    as_it_is = wire == text and not outgoing.dots
+    segments = layout.segments if as_it_is else lay_out(outgoing, layout.segments)
+    if not wire.endswith(b"\r\n") or not (
+        as_it_is or replace(layout, segments=segments).fill(outgoing.wire, _BLANK) == wire
+    ):
+        msg = "on the wire it is not what was spliced"
+        raise SelfCheckError(msg)
+    return segments
+
+
 def _links(parts: Iterable[_Part]) -> Iterator[Link]:
-    for part in parts:
-        for link in part.links:
-            target = link.target
-            yield Link(
-                link.number,
-                part.entity.path,
-                target.url,
-                target.destination,
-                target.https,
-                link.text,
-            )
+    return (found.link for part in parts for found in part.links)
 
 
 def _left_links(parts: Iterable[_Part], wish: _Wish) -> Iterator[LeftLink]:
@@ -287,8 +283,8 @@ def _left_links(parts: Iterable[_Part], wish: _Wish) -> Iterator[LeftLink]:
     for part in parts:
         yield from part.left
         if not wish.tracks_links(part):
-            for link in part.links:
-                yield LeftLink(part.entity.path, link.target.url, link.text, off)
+            for found in part.links:
+                yield LeftLink(part.entity.path, found.link.url, found.link.text, off)
 
 
 def _note(part: ShownPart, read: _Read, wish: _Wish) -> PartNote:
@@ -334,7 +330,7 @@ def _dropped(header: Header) -> list[tuple[int, int]]:
 def _signatures(outgoing: Outgoing) -> tuple[tuple[int, int], ...]:
     # Deviates: RFC 6376 4.2: a signer should leave the signatures it finds, even those that fail.
     # These fail by our doing, ours takes their place, and filters hold a failure against the mail.
-    fields = read_header(outgoing.header).fields
+    fields = read_header(outgoing.text).fields
     return tuple((found.start, found.end) for found in fields if found.name == SIGNATURE_FIELD)
 
 

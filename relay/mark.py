@@ -1,7 +1,7 @@
 """MARK: what of one HTML part is replaced, put in and taken out."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from relay.link import (
     Target,
     is_own_pixel,
     judge_link,
+    judge_plain,
     own_hosts,
     unwrap_own,
 )
@@ -29,7 +30,7 @@ from relay.mime.html import (
     scan_tokens,
 )
 from relay.mime.outline import Ambiguous, Element, Outline, outline_html
-from relay.template import Blank, Edit, LeftLink, SlotKind
+from relay.template import Edit, LeftLink, Link, Slot, SlotKind
 from relay.verdict import PassReason, PassThrough
 
 CLIP_BYTES = 102 * 1024
@@ -60,16 +61,18 @@ _UTF8 = ("utf-8", "utf8")
 
 
 class FoundLink(NamedTuple):
-    """A link that may be tracked; its href begins at `start` of the decoded body."""
+    """A link that may be tracked."""
 
-    number: int
-    start: int
-    target: Target
-    text: str
+    link: Link
     tracked: Edit
     """What takes the place of its href."""
     untracked: Edit | None
     """The same where links are not tracked: where a stale link of ours led."""
+
+    @property
+    def start(self) -> int:
+        """Where its href begins in the decoded body."""
+        return self.tracked.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ def find_marks(
         return PassThrough(PassReason.AMBIGUOUS_HTML, outline.why)
     if len(outline.links) + len(outline.conditional) > MAX_LOOKED_AT:
         return PassThrough(PassReason.TOO_MANY_LINKS, f"part {entity.path}")
-    reading = _Reading(entity, decoded, rules)
+    reading = _Reading(entity, decoded, rules, outline)
     number = first_number
     for element in outline.links:
         number += reading.link(element, number)
@@ -110,7 +113,7 @@ def pixel_edit(place: int, base: str, line_end: bytes = b"") -> Edit:
     # Not disguised: hidden images are what spam filters look for, and Gmail's guidelines forbid.
     before = b'<img src="' + escape_value(f"{base}o/")
     after = b'.gif" width="1" height="1" alt="">' + line_end
-    return Edit(place, place, (before, Blank(SlotKind.PIXEL, PIXEL_NUMBER), after))
+    return Edit(place, place, (before, Slot(SlotKind.PIXEL, PIXEL_NUMBER), after))
 
 
 def pixel_places(outline: Outline, size: int, *, at_top: bool) -> tuple[int, ...]:
@@ -139,20 +142,9 @@ def _numeric(match: re.Match[str]) -> str:
     return f"&#{ord(match[0])};"
 
 
-def apply_edits(text: bytes, edits: Sequence[Edit]) -> bytes:
-    """Return a text with edits, in order, made and one and the same token in every blank."""
-    pieces: list[bytes] = []
-    position = 0
-    for edit in edits:
-        pieces += (text[position : edit.start], _written(edit))
-        position = edit.end
-    pieces.append(text[position:])
-    return b"".join(pieces)
-
-
 def growth(edit: Edit) -> int:
     """Return by how many bytes an edit makes a text longer."""
-    length = sum(TOKEN_CHARACTERS if isinstance(p, Blank) else len(p) for p in edit.pieces)
+    length = sum(TOKEN_CHARACTERS if isinstance(p, Slot) else len(p) for p in edit.pieces)
     return length - (edit.end - edit.start)
 
 
@@ -167,21 +159,21 @@ def edits_hold(mask: bytes, outline: Outline, edits: Sequence[Edit], pixel: int 
     """
     targets = {(link.target_start, link.target_end) for link in outline.links}
     images = {(image.start, image.end) for image in outline.images}
-    values: list[bytes] = []
-    for edit in edits:
-        written = _written(edit)
-        if written and edit[:2] in targets:
-            values.append(written)
-        elif edit.start == edit.end == pixel:
-            if _IMAGE.fullmatch(written) is None:
+    values: list[bytes | Slot] = []
+    for start, end, pieces in edits:
+        written = any(pieces)
+        if written and (start, end) in targets:
+            values += pieces
+        elif start == end == pixel:
+            if _IMAGE.fullmatch(_written(pieces)) is None:
                 return False
-        elif written or edit[:2] not in images or _would_join(mask, edit.start):
+        elif written or (start, end) not in images or _would_join(mask, start):
             return False
-    return _ENDS_VALUE.search(b"".join(values)) is None
+    return _ENDS_VALUE.search(_written(values)) is None
 
 
-def _written(edit: Edit) -> bytes:
-    return b"".join([piece if isinstance(piece, bytes) else _TOKEN for piece in edit.pieces])
+def _written(pieces: Iterable[bytes | Slot]) -> bytes:
+    return b"".join([piece if isinstance(piece, bytes) else _TOKEN for piece in pieces])
 
 
 def _would_join(mask: bytes, place: int) -> bool:
@@ -208,12 +200,15 @@ def _would_delimit(decoded: Decoded, place: int) -> bool:
 class _Reading:
     """The reading of one part: what has been found."""
 
-    def __init__(self, entity: Entity, decoded: Decoded, rules: LinkRules) -> None:
+    def __init__(
+        self, entity: Entity, decoded: Decoded, rules: LinkRules, outline: Outline
+    ) -> None:
         self.path = entity.path
         self.utf8 = entity.charset in _UTF8
         self.decoded = decoded
         self.characters = decoded.mask.decode("latin-1")
         """Where they are of ASCII, those of the text, at their place."""
+        self.lower = outline.lower
         self.rules = rules
         self.prefix = escape_value(f"{rules.base}c/")
         self.links: list[FoundLink] = []
@@ -223,21 +218,29 @@ class _Reading:
     def link(self, element: Element, number: int) -> bool:
         """Look at a link; return whether it took the number."""
         start, end = element.target_start, element.target_end
-        href = self._value(start, end)
         shown = self._shown_text(element)
-        unwrapped = None if element.inert else unwrap_own(href, self.rules)
-        judged = self._judge(element, href if unwrapped is None else unwrapped, shown)
-        plain = None if unwrapped is None else Edit(start, end, (escape_value(unwrapped),))
+        href, untracked = "", None
+        judged = self._judge_plain(element, shown)
+        if judged is None:
+            href = self._value(start, end)
+            unwrapped = None if element.inert else unwrap_own(href, self.rules)
+            if unwrapped is not None:
+                href, untracked = unwrapped, Edit(start, end, (escape_value(unwrapped),))
+            judged = self._judge(element, href, shown)
         if isinstance(judged, Target):
+            url, destination, https, fragment = judged
+            if href:
+                after = escape_value(f"/{destination.decode('ascii')}{fragment}")
+            else:  # as it stands there, from the second slash on
+                after = self.decoded.mask[start + len("http:/") + https : end]
             text = (shown or self._alt(element))[:MAX_TEXT]
-            blank = Blank(SlotKind.LINK, number)
-            after = escape_value(f"/{judged.destination.decode('ascii')}{judged.fragment}")
-            tracked = Edit(start, end, (self.prefix, blank, after))
-            self.links.append(FoundLink(number, start, judged, text, tracked, plain))
+            link = Link(number, self.path, url, destination, https, text)
+            tracked = Edit(start, end, (self.prefix, Slot(SlotKind.LINK, number), after))
+            self.links.append(FoundLink(link, tracked, untracked))
             return True
-        if plain is not None:
-            self.stale.append(plain)
-        self._leave(unwrapped or href, shown or self._alt(element), judged)
+        if untracked is not None:
+            self.stale.append(untracked)
+        self._leave(href or self._value(start, end), shown or self._alt(element), judged)
         return False
 
     def image(self, element: Element) -> None:
@@ -258,6 +261,12 @@ class _Reading:
                 self._value(*match.span(1)), "", PassThrough(PassReason.CONDITIONAL_COMMENT)
             )
 
+    def _judge_plain(self, element: Element, shown: str) -> Target | PassThrough | None:
+        if element.inert or element.quoted or self._may_opt_out(element):
+            return None
+        value = self.characters[element.target_start : element.target_end]
+        return judge_plain(value, shown, self.rules)
+
     def _judge(self, element: Element, href: str, shown: str) -> Target | PassThrough:
         if element.inert:
             return PassThrough(PassReason.AMBIGUOUS_HTML, "in svg, template, select or their like")
@@ -271,8 +280,11 @@ class _Reading:
         shortened = url[: self.rules.policy.max_url_length]
         self.left.append(LeftLink(self.path, shortened, text[:MAX_TEXT], passed))
 
+    def _may_opt_out(self, element: Element) -> bool:
+        return self.lower.find(OPT_OUT_MARK, element.start, element.end) >= 0
+
     def _opt_outs(self, element: Element) -> dict[str, str]:
-        if OPT_OUT_MARK not in self.characters[element.start : element.end].lower():
+        if not self._may_opt_out(element):
             return {}
         return {
             attribute.name.decode("ascii", "replace"): self._value(attribute.start, attribute.end)

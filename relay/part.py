@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 
 from relay.link import LinkRules
 from relay.mail import Entity
-from relay.mark import FoundLink, Marks, edits_hold, find_marks, growth, pixel_edit, pixel_places
+from relay.mark import FoundLink, Marks, edits_hold, find_marks, pixel_edit, pixel_places
 from relay.mime.encoding import (
     Decoded,
     Spliced,
     TransferEncoding,
+    apply_edits,
     decode_body,
     splice_body,
     too_long,
 )
-from relay.template import Edit, LeftLink, Segment
+from relay.template import Edit, LeftLink
 from relay.verdict import PassReason, PassThrough
 
 
@@ -29,9 +31,10 @@ class HtmlPart:
     """Ours, serialised, with a final slash."""
     pixel: int | None = None
     """Its place in the decoded text."""
-    laid: tuple[Edit, ...] = field(default=(), repr=False)
-    """The edits that `segments_laid` has."""
-    segments_laid: tuple[Segment, ...] = field(default=(), repr=False)
+    clicks: bool = True
+    """Whether `laid` has the links tracked."""
+    laid: Spliced | None = field(default=None, repr=False)
+    """The part with its marks."""
 
     @property
     def links(self) -> tuple[FoundLink, ...]:
@@ -53,15 +56,15 @@ class HtmlPart:
             edits += [link.untracked for link in marks.links if link.untracked is not None]
         if opens and self.pixel is not None:
             edits.append(pixel_edit(self.pixel, self.base, self._line_end()))
-        return tuple(sorted(edits, key=_place))
+        return tuple(sorted(edits, key=_PLACE))
 
-    def segments(self, edits: tuple[Edit, ...]) -> tuple[Segment, ...]:
-        """Return the body of the part with edits of `edits`, spans over the submission."""
-        if edits == self.laid:
-            return self.segments_laid
-        spliced = splice_body(self.decoded, edits)
+    def lay(self, *, opens: bool, clicks: bool) -> Spliced:
+        """Return the part laid out for one treatment, which has no more marks than `laid`."""
+        if self.laid is not None and clicks is self.clicks and (opens or self.pixel is None):
+            return self.laid
+        spliced = splice_body(self.decoded, self.edits(opens=opens, clicks=clicks))
         assert isinstance(spliced, Spliced), spliced  # more edits have been laid out
-        return spliced.segments
+        return spliced
 
     def _line_end(self) -> bytes:
         """Return what must follow a pixel: a line end, where it is the last of the message.
@@ -74,8 +77,8 @@ class HtmlPart:
         return b"\r\n" if last and decoded.encoding is not TransferEncoding.BASE64 else b""
 
 
-def _place(edit: Edit) -> tuple[int, int]:
-    return edit.start, edit.end
+_PLACE = itemgetter(0, 1)
+"""Where an edit starts and ends."""
 
 
 def read_part(
@@ -108,7 +111,7 @@ def place_pixel(part: HtmlPart, *, clicks: bool, at_top: bool) -> HtmlPart | Pas
     Links whose lines would grow too long are left alone.
     """
     others = part.edits(opens=False, clicks=clicks)
-    size = len(part.decoded.text) + sum(map(growth, others))
+    size = len(apply_edits(part.decoded.text, others))
     places = pixel_places(part.marks.outline, size, at_top=at_top)
     fitted = part
     for place in places:
@@ -132,7 +135,7 @@ def _lay(part: HtmlPart, *, clicks: bool) -> HtmlPart | PassThrough:
         return spliced
     if not edits_hold(part.decoded.mask, part.marks.outline, edits, part.pixel):
         return PassThrough(PassReason.AMBIGUOUS_HTML, "marks would be read otherwise than meant")
-    return replace(part, laid=edits, segments_laid=spliced.segments)
+    return replace(part, clicks=clicks, laid=spliced)
 
 
 def _without_long_lines(part: HtmlPart, *, clicks: bool) -> HtmlPart:
@@ -155,7 +158,7 @@ def _without_long_lines(part: HtmlPart, *, clicks: bool) -> HtmlPart:
 def _left(part: HtmlPart, starts: Sequence[int]) -> tuple[LeftLink, ...]:
     passed = PassThrough(PassReason.LINE_TOO_LONG)
     return tuple(
-        LeftLink(part.entity.path, link.target.url, link.text, passed)
-        for link in part.marks.links
-        if link.start in starts
+        LeftLink(part.entity.path, found.link.url, found.link.text, passed)
+        for found in part.marks.links
+        if found.start in starts
     )

@@ -11,11 +11,18 @@ from dataclasses import dataclass, field, replace
 from ledger.token import MAX_SLOT
 from relay.link import MAX_TEXT, LinkRules, Reference, Target, judge_link, unwrap_own
 from relay.mail import Entity
-from relay.mark import MAX_LOOKED_AT, FoundLink, apply_edits, growth
-from relay.mime.encoding import Decoded, Spliced, decode_body, splice_body, too_long
+from relay.mark import MAX_LOOKED_AT, FoundLink, growth
+from relay.mime.encoding import (
+    Decoded,
+    Spliced,
+    apply_edits,
+    decode_body,
+    splice_body,
+    too_long,
+)
 from relay.mime.header import Header, parse_structured, read_header
 from relay.mime.text import GOES_ON, TextFormat, TextUrl, find_urls, read_format
-from relay.template import Blank, Edit, LeftLink, Segment, SlotKind
+from relay.template import Edit, LeftLink, Link, Slot, SlotKind
 from relay.verdict import PassReason, PassThrough
 
 _OPT_OUT = {"data-msys-clicktrack": "0"}
@@ -34,9 +41,8 @@ class TextPart:
     left: tuple[LeftLink, ...]
     stale: tuple[Edit, ...]
     """Links of ours that are unwrapped in every layout."""
-    laid: tuple[Edit, ...] = field(default=(), repr=False)
-    """The edits that `segments_laid` has."""
-    segments_laid: tuple[Segment, ...] = field(default=(), repr=False)
+    laid: Spliced | None = field(default=None, repr=False)
+    """The part with its links tracked."""
 
     def edits(self, *, clicks: bool) -> tuple[Edit, ...]:
         """Return what is replaced for one treatment, in order."""
@@ -46,13 +52,13 @@ class TextPart:
             ours = [link.untracked for link in self.links if link.untracked is not None]
         return tuple(sorted((*self.stale, *ours), key=lambda edit: edit.start))
 
-    def segments(self, edits: tuple[Edit, ...]) -> tuple[Segment, ...]:
-        """Return the body with edits of `edits`, spans over the submission."""
-        if edits == self.laid:
-            return self.segments_laid
-        spliced = splice_body(self.decoded, edits)
+    def lay(self, *, clicks: bool) -> Spliced:
+        """Return the part laid out for one treatment."""
+        if clicks and self.laid is not None:
+            return self.laid
+        spliced = splice_body(self.decoded, self.edits(clicks=clicks))
         assert isinstance(spliced, Spliced), spliced  # more edits have been laid out
-        return spliced.segments
+        return spliced
 
 
 class LinkNumbers:
@@ -60,24 +66,25 @@ class LinkNumbers:
 
     def __init__(self, links: Iterable[FoundLink]) -> None:
         """Know the links of the HTML parts."""
-        self._known: defaultdict[str, deque[FoundLink]] = defaultdict(deque)
+        self._known: defaultdict[str, deque[Link]] = defaultdict(deque)
         self.last = 0
         """The highest number there is."""
-        for link in links:
-            self._known[link.target.url].append(link)
-            self.last = max(self.last, link.number)
+        for found in links:
+            self._known[found.link.url].append(found.link)
+            self.last = max(self.last, found.link.number)
 
-    def take(self, target: Target) -> tuple[int, Target]:
-        """Return the number of the next link that leads there, and where that link leads.
+    def take(self, target: Target) -> tuple[int, bytes]:
+        """Return number and destination of the next link that leads there.
 
-        The two agree by the URL Standard; one may have a slash after its host that the other lacks.
+        It agrees with the target by the URL Standard; one of the two may have a slash after its
+        host that the other lacks.
         """
         known = self._known.get(target.url)
         if not known:
             self.last += 1
-            return self.last, target
+            return self.last, target.destination
         link = known[0] if len(known) == 1 else known.popleft()
-        return link.number, link.target
+        return link.number, link.destination
 
 
 def read_text(
@@ -131,12 +138,13 @@ class _Reading:
         url = unwrapped if unwrapped is not None and plain is not None else found.url
         judged = self._judge(found, url)
         if isinstance(judged, Target):
-            number, target = numbers.take(judged)
-            blank = Blank(SlotKind.LINK, number, html=False)
-            after = f"/{target.destination.decode('ascii')}{target.fragment}".encode("ascii")
+            number, destination = numbers.take(judged)
+            blank = Slot(SlotKind.LINK, number, html=False)
+            after = b"/" + destination + judged.fragment.encode("ascii")
             tracked = Edit(found.start, found.end, (self._prefix, blank, after))
-            text = url[:MAX_TEXT]
-            self.links.append(FoundLink(number, found.start, target, text, tracked, plain))
+            target, https, text = judged.url, judged.https, url[:MAX_TEXT]
+            link = Link(number, self._path, target, destination, https, text)
+            self.links.append(FoundLink(link, tracked, plain))
             return
         if plain is not None:
             self.stale.append(plain)
@@ -169,7 +177,7 @@ def _lay(part: TextPart) -> TextPart | PassThrough:
     spliced = splice_body(part.decoded, edits)
     if isinstance(spliced, PassThrough):
         return spliced
-    return replace(part, laid=edits, segments_laid=spliced.segments)
+    return replace(part, laid=spliced)
 
 
 def _long_lines(part: TextPart) -> frozenset[int]:
@@ -202,12 +210,12 @@ def _misread(part: TextPart) -> frozenset[int]:
 def _without(part: TextPart, starts: frozenset[int], passed: PassThrough) -> TextPart:
     """Return the part without the links that begin there, left for a reason."""
     left = (
-        LeftLink(part.entity.path, link.target.url, link.text, passed)
-        for link in part.links
-        if link.start in starts
+        LeftLink(part.entity.path, found.link.url, found.link.text, passed)
+        for found in part.links
+        if found.start in starts
     )
     return replace(
         part,
-        links=tuple(link for link in part.links if link.start not in starts),
+        links=tuple(found for found in part.links if found.start not in starts),
         left=(*part.left, *left),
     )

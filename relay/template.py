@@ -52,21 +52,16 @@ class Slot(NamedTuple):
         return b2a_base64(self.lead + token + self.tail, newline=False)
 
 
-class Blank(NamedTuple):
-    """A token's place in decoded bytes, before its transfer encoding has laid it out as a Slot."""
-
-    kind: SlotKind
-    number: int
-    html: bool = True
-
-
 class Edit(NamedTuple):
-    """What replaces `text[start:end]` of a decoded body: literal bytes and blanks, in order."""
+    """What replaces `text[start:end]` of a decoded body: literal bytes and slots, in order.
+
+    Its slots are literal: how they are written is for the transfer encoding of the body to say.
+    """
 
     start: int
     end: int
     """Equal to start where something is only inserted."""
-    pieces: tuple[bytes | Blank, ...]
+    pieces: tuple[bytes | Slot, ...]
     """Empty where something is only removed."""
 
 
@@ -134,7 +129,8 @@ class Layout:
             if isinstance(segment, bytes):
                 pieces.append(segment)
             elif isinstance(segment, Span):
-                pieces.append(original[segment.start : segment.end])
+                start, end = segment
+                pieces.append(original[start:end])
             else:
                 pieces.append(segment.fill(token))
         return b"".join(pieces)

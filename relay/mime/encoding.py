@@ -4,7 +4,7 @@ Outside the edits the encoded bytes stay as they are; in base64, up to the first
 What can not be decoded without doubt is passed through.
 """
 
-from binascii import b2a_base64
+import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,13 +15,13 @@ from relay.mime.charset import MASKED, Charset, find_charset
 from relay.mime.quanta import decode_base64, splice_base64
 from relay.mime.quoted import decode_quoted, splice_quoted
 from relay.mime.segments import Draft
-from relay.template import Blank, Edit, Segment, Slot
+from relay.template import Edit, Segment, Slot
 from relay.verdict import PassReason, PassThrough
 
 MAX_LINE = 998  # RFC 5322 2.1.1, without its line end
 
 _APART = 2  # bytes on both sides of a blank
-_TOGETHER = (b"\r\n", bytes((MASKED, MASKED)))
+_TOGETHER = frozenset((b"\r\n", bytes((MASKED, MASKED))))
 _LINE_ENDS = (b"\r", b"\n")
 
 
@@ -68,6 +68,8 @@ class Spliced:
 
     segments: tuple[Segment, ...]
     """Spans count from the start of the message."""
+    text: bytes = field(repr=False)
+    """What they decode to, with one and the same token in every slot."""
 
 
 def decode_body(raw: bytes, entity: Entity) -> Decoded | PassThrough:
@@ -93,22 +95,40 @@ def decode_body(raw: bytes, entity: Entity) -> Decoded | PassThrough:
     return Decoded(raw, entity.body, entity.end, encoding, charset, text, mask)
 
 
-def decodes_to(raw: bytes, entity: Entity, text: bytes) -> bool:
-    """Tell whether the body of a leaf is `text` in its transfer encoding.
+def decodes_to(raw: bytes, entity: Entity, spliced: Spliced) -> bool:
+    """Tell whether the body of a leaf is what `spliced` is said to decode to.
 
     Law: decode_body has that text then.
     """
     body = raw[entity.body : entity.end]
     match _ENCODINGS.get(entity.encoding):
         case TransferEncoding.IDENTITY:
-            return body == text
+            return body == spliced.text
         case TransferEncoding.QUOTED:
-            return decode_quoted(body) == text
+            # What is kept was decoded before; only in what is written could an `=` encode nothing.
+            written = [part for part in spliced.segments if isinstance(part, bytes)]
+            clean = decode_quoted(b"\n".join(written)) is not None
+            return clean and binascii.a2b_qp(body) == spliced.text
         case TransferEncoding.BASE64:
             # To encode is four times as quick as to decode, and there is one way to do it.
-            return body.translate(None, b"\r\n") == b2a_base64(text, newline=False)
+            characters = body.translate(None, b"\r\n")
+            return characters == binascii.b2a_base64(spliced.text, newline=False)
         case _:
             return False
+
+
+def apply_edits(text: bytes, edits: Sequence[Edit]) -> bytes:
+    """Return a text with edits, in order, made and one and the same token in every blank."""
+    pieces: list[bytes | Slot] = []
+    at = 0
+    for start, end, written in edits:
+        pieces += (text[at:start], *written)
+        at = end
+    pieces.append(text[at:])
+    return b"".join([piece if isinstance(piece, bytes) else _TOKEN for piece in pieces])
+
+
+_TOKEN = b"A" * TOKEN_CHARACTERS
 
 
 def too_long(decoded: Decoded, edits: Sequence[Edit]) -> frozenset[int]:
@@ -121,7 +141,7 @@ def too_long(decoded: Decoded, edits: Sequence[Edit]) -> frozenset[int]:
     """
     if decoded.encoding is not TransferEncoding.IDENTITY:
         return frozenset()
-    return _too_long(decoded.text, edits)
+    return _too_long(decoded.text, edits, apply_edits(decoded.text, edits))
 
 
 def splice_body(decoded: Decoded, edits: Sequence[Edit]) -> Spliced | PassThrough:
@@ -142,16 +162,20 @@ def splice_body(decoded: Decoded, edits: Sequence[Edit]) -> Spliced | PassThroug
     if not edits:
         draft = Draft()
         draft.keep(decoded.start, decoded.end)
-        return Spliced(draft.close())
+        return Spliced(draft.close(), decoded.text)
+    text = apply_edits(decoded.text, edits)
+    if decoded.encoding is TransferEncoding.IDENTITY:
+        over = _too_long(decoded.text, edits, text)
+        if over:
+            return PassThrough(PassReason.LINE_TOO_LONG, f"{len(over)} of {len(edits)} edits")
+        return Spliced(_splice_identity(decoded, edits), text)
     body, base = decoded.raw[decoded.start : decoded.end], decoded.start
     # As the empty line before the body ends.
     line_end = b"\r\n" if decoded.raw.endswith(b"\r\n", 0, base) else b"\n"
     if decoded.encoding is TransferEncoding.BASE64:
-        return Spliced(splice_base64(decoded.text, body, base, line_end, edits))
-    if decoded.encoding is TransferEncoding.QUOTED:
-        segments = splice_quoted(body, base, line_end, edits)
-        return segments if isinstance(segments, PassThrough) else Spliced(segments)
-    return _splice_identity(decoded, edits)
+        return Spliced(splice_base64(decoded.text, body, base, line_end, edits), text)
+    segments = splice_quoted(body, base, line_end, edits)
+    return segments if isinstance(segments, PassThrough) else Spliced(segments, text)
 
 
 def _decode(encoding: TransferEncoding, body: bytes) -> bytes | None:
@@ -162,27 +186,20 @@ def _decode(encoding: TransferEncoding, body: bytes) -> bytes | None:
     return body
 
 
-def _splice_identity(decoded: Decoded, edits: Sequence[Edit]) -> Spliced | PassThrough:
-    text, start = decoded.text, decoded.start
-    over = _too_long(text, edits)
-    if over:
-        return PassThrough(PassReason.LINE_TOO_LONG, f"{len(over)} of {len(edits)} edits")
+def _splice_identity(decoded: Decoded, edits: Sequence[Edit]) -> tuple[Segment, ...]:
     draft = Draft()
+    base = decoded.start
     at = 0
-    for edit in edits:
-        draft.keep(start + at, start + edit.start)
-        for piece in edit.pieces:
-            if isinstance(piece, Blank):
-                draft.leave(Slot(piece.kind, piece.number, html=piece.html))
-            else:
-                draft.write(piece)
-        at = edit.end
-    draft.keep(start + at, start + len(text))
-    return Spliced(draft.close())
+    for start, end, pieces in edits:
+        draft.keep(base + at, base + start)
+        draft.add(pieces)
+        at = end
+    draft.keep(base + at, base + len(decoded.text))
+    return draft.close()
 
 
-def _too_long(text: bytes, edits: Sequence[Edit]) -> frozenset[int]:
-    if _all_fit(text, edits):
+def _too_long(text: bytes, edits: Sequence[Edit], edited: bytes) -> frozenset[int]:
+    if max(map(len, edited.split(b"\n"))) <= MAX_LINE:
         return frozenset()
     over: set[int] = set()
     at = line_start = column = 0
@@ -206,23 +223,6 @@ def _too_long(text: bytes, edits: Sequence[Edit]) -> frozenset[int]:
     return frozenset(over)
 
 
-def _all_fit(text: bytes, edits: Sequence[Edit]) -> bool:
-    """Tell in a quick way whether no line can grow too long: each with all that is put in it."""
-    begins, ends, length = 0, -1, 0
-    for edit in edits:
-        if edit.start > ends:
-            begins = text.rfind(b"\n", max(ends, 0), edit.start)
-            ends, length = -1, 0
-        if edit.end > ends:
-            ends = text.find(b"\n", edit.end)
-            if ends < 0:
-                ends = len(text)
-        length += sum([len(p) if isinstance(p, bytes) else TOKEN_CHARACTERS for p in edit.pieces])
-        if length + ends - begins > MAX_LINE:
-            return False
-    return True
-
-
 def _line_content_end(text: bytes, at: int) -> int:
     end = text.find(b"\n", at)
     if end < 0:
@@ -234,11 +234,11 @@ def _longest(lines: bytes) -> int:
     return max(len(line.rstrip(b"\r")) for line in lines.split(b"\n"))
 
 
-def _measure(column: int, pieces: Sequence[bytes | Blank]) -> tuple[int, int]:
+def _measure(column: int, pieces: Sequence[bytes | Slot]) -> tuple[int, int]:
     """Return the longest line that pieces end, and how long they leave the last one."""
     longest = 0
     for piece in pieces:
-        if isinstance(piece, Blank):
+        if isinstance(piece, Slot):
             column += TOKEN_CHARACTERS
             continue
         *ended, last = piece.split(b"\n")
@@ -255,27 +255,23 @@ def _check(decoded: Decoded, edits: Sequence[Edit]) -> None:
         if not at <= start <= end <= len(mask):
             msg = f"{edit} overlaps the one before or the end"
             raise ValueError(msg)
-        if _is_inside(mask, start) or _is_inside(mask, end):
+        if not _TOGETHER.isdisjoint((mask[start - 1 : start + 1], mask[end - 1 : end + 1])):
             msg = f"{edit} may split a character or a line end"
             raise ValueError(msg)
-        if not _blanks_stand_apart(pieces):
+        if pieces and not _blanks_stand_apart(pieces):
             msg = f"{edit} has a blank that does not stand between two bytes and two"
             raise ValueError(msg)
         at = end
 
 
-def _is_inside(mask: bytes, at: int) -> bool:
-    return at > 0 and mask[at - 1 : at + 1] in _TOGETHER
-
-
-def _blanks_stand_apart(pieces: tuple[bytes | Blank, ...]) -> bool:
+def _blanks_stand_apart(pieces: tuple[bytes | Slot, ...]) -> bool:
     # In quoted-printable a token does not begin a line; in base64 its quanta have no other's bytes.
-    for index, piece in enumerate(pieces):
-        if isinstance(piece, Blank):
-            before = pieces[index - 1] if index else b""
-            after = pieces[index + 1] if index + 1 < len(pieces) else b""
-            if isinstance(before, Blank) or isinstance(after, Blank):
+    before: bytes | Slot = b""
+    for piece in pieces:
+        if isinstance(piece, Slot):
+            if isinstance(before, Slot) or len(before) < _APART or before.endswith(_LINE_ENDS):
                 return False
-            if len(before) < _APART or len(after) < _APART or before.endswith(_LINE_ENDS):
-                return False
-    return True
+        elif isinstance(before, Slot) and len(piece) < _APART:
+            return False
+        before = piece
+    return not isinstance(before, Slot)

@@ -6,7 +6,7 @@ one thing twice and differently, whatever is too deep or too many.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from relay.mail import Entity
 from relay.mime.header import Header, Structured, parse_structured, read_header
@@ -56,6 +56,21 @@ def parse_entity(raw: bytes) -> Entity:
     Law: it never raises, and offsets are in order and within those of the parent.
     """
     return _Parser(raw).parse(_Place(0, len(raw)))
+
+
+def move_body(entity: Entity, by: int) -> Entity:
+    """Return the entity of a message whose header has become longer by so many bytes."""
+    return _moved(entity, 0, by) if by else entity
+
+
+def _moved(entity: Entity, by: int, body_by: int) -> Entity:
+    return replace(
+        entity,
+        start=entity.start + by,
+        body=entity.body + body_by,
+        end=entity.end + body_by,
+        children=tuple([_moved(child, body_by, body_by) for child in entity.children]),
+    )
 
 
 def walk_entities(entity: Entity) -> Iterator[Entity]:

@@ -9,7 +9,7 @@ there is a link to us, and nothing is put in.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from relay.mime.history import MARKS, History
@@ -83,6 +83,8 @@ class Element(NamedTuple):
 class Outline:
     """A document as far as marks are concerned; offsets into the mask."""
 
+    lower: bytes = field(repr=False)
+    """The mask in lower case."""
     links: tuple[Element, ...]
     images: tuple[Element, ...]
     """All of them where one of a host could be there, and perhaps where not."""
@@ -120,7 +122,7 @@ def outline_html(mask: bytes, hosts: Sequence[bytes] = _ANY) -> Outline | Ambigu
     images = any(host in lower for host in hosts)
     if images or (b"<div" in lower and any(mark in lower for mark in MARKS)):
         return _thorough(mask, lower)
-    walk = _Walk(mask)
+    walk = _Walk(mask, lower)
     position = 0
     while position < len(mask):
         links, position = take_links(lower, position, _STRIDE)
@@ -141,7 +143,7 @@ def outline_html(mask: bytes, hosts: Sequence[bytes] = _ANY) -> Outline | Ambigu
 
 def _thorough(mask: bytes, lower: bytes) -> Outline | Ambiguous:
     """Return the outline with images, what is within svg and math, and quoted history."""
-    walk = _Walk(mask)
+    walk = _Walk(mask, lower)
     for token in scan_tokens(lower, pace=_THOROUGH):
         ambiguous = walk.step(token)
         if ambiguous:
@@ -152,8 +154,9 @@ def _thorough(mask: bytes, lower: bytes) -> Outline | Ambiguous:
 class _Walk:
     """The way along the tokens: what has been found so far."""
 
-    def __init__(self, mask: bytes) -> None:
+    def __init__(self, mask: bytes, lower: bytes) -> None:
         self.mask = mask
+        self.lower = lower
         self.inert = _InertElements(mask)
         self.history = History(mask)
         self.links: list[Element] = []
@@ -196,6 +199,7 @@ class _Walk:
         self._close_link(end)
         top = _top(self.mask) if self.top is None else self.top
         return Outline(
+            lower=self.lower,
             links=tuple(sorted(self.links, key=_start)),
             images=tuple(self.images),
             conditional=tuple(self.conditional),

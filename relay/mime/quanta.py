@@ -7,10 +7,12 @@ one line: the token with the bytes that share its first and last quantum, which 
 import binascii
 import re
 from collections.abc import Sequence
+from itertools import chain
+from struct import iter_unpack
 
 from ledger.token import TOKEN_CHARACTERS
 from relay.mime.segments import Draft
-from relay.template import Blank, Edit, Segment, Slot, SlotEncoding
+from relay.template import Edit, Segment, Slot, SlotEncoding
 
 MAX_LINE = 76  # RFC 2045 6.8
 
@@ -29,18 +31,29 @@ def decode_base64(body: bytes) -> bytes | None:
     """
     core = body.rstrip(b"\r\n")
     padding = len(core) - len(core.rstrip(b"="))
-    characters = len(core) - core.count(b"\n") - core.count(b"\r")
     try:
         text = binascii.a2b_base64(core)
     except binascii.Error:
         return None
     # The decoder skips what is not of the alphabet and stops at padding: then bytes are missing.
-    if characters % _CHARACTERS or len(text) != characters // _CHARACTERS * _BYTES - padding:
+    characters = (len(text) + padding) // _BYTES * _CHARACTERS
+    if (len(text) + padding) % _BYTES or not _line_ends_are(core, len(core) - characters):
         return None
     # RFC 4648 3.5: the bits left over by padding may be something else than zeros.
     if padding and not core.endswith(_encode(text[padding - _BYTES :])):
         return None
     return text
+
+
+def _line_ends_are(core: bytes, size: int) -> bool:
+    """Tell whether a body has so many bytes of line ends, when no more are skipped."""
+    width = core.find(b"\r\n")
+    lines = len(core) // (width + 2)
+    # Mostly lines are of one length: then two columns tell, which is far quicker than to count.
+    columns = (core[width :: width + 2], core[width + 1 :: width + 2]) if width > 0 else ()
+    if size == 2 * lines and columns == (b"\r" * lines, b"\n" * lines):
+        return True
+    return core.count(b"\n") + core.count(b"\r") == size
 
 
 def splice_base64(
@@ -63,16 +76,8 @@ def splice_base64(
         lead = pending[whole:]
         missing = -len(lead) % _BYTES  # the token itself is whole quanta
         lines.write(_encode(pending[:whole]))
-        lines.leave(
-            Slot(
-                kind=blank.kind,
-                number=blank.number,
-                encoding=SlotEncoding.BASE64,
-                lead=lead,
-                tail=following[:missing],
-                html=blank.html,
-            )
-        )
+        tail = following[:missing]
+        lines.leave(Slot(blank.kind, blank.number, SlotEncoding.BASE64, lead, tail, blank.html))
         pending = following[missing:]
     lines.write(_encode(pending))
     draft.keep(base + len(core), base + len(body))
@@ -106,8 +111,7 @@ class _Lines:
             self._draft.write(encoded)
             return
         lines = [encoded[:room]] if self._column else []
-        start = room if self._column else 0
-        lines += [encoded[at : at + self._width] for at in range(start, len(encoded), self._width)]
+        lines += _cut(encoded, room if self._column else 0, self._width)
         self._column = len(lines[-1])
         self._draft.write(self._line_end.join(lines))
 
@@ -122,19 +126,28 @@ class _Lines:
         self._column += length
 
 
-def _join(
-    text: bytes, first: int, edits: Sequence[Edit]
-) -> tuple[bytes, list[tuple[Blank, bytes]]]:
+def _cut(encoded: bytes, start: int, width: int) -> list[bytes]:
+    """Return what stands from `start` on, in lines."""
+    # Eight lines in one step: a third of the time that a slice for each line takes.
+    eight = 8 * width
+    end = start + (len(encoded) - start) // eight * eight
+    by_eight = iter_unpack(f"{width}s" * 8, memoryview(encoded)[start:end])
+    lines = [*chain.from_iterable(by_eight)]
+    lines += [encoded[at : at + width] for at in range(end, len(encoded), width)]
+    return lines
+
+
+def _join(text: bytes, first: int, edits: Sequence[Edit]) -> tuple[bytes, list[tuple[Slot, bytes]]]:
     """Return the edited text from `first` to the first blank, then each blank and what follows."""
     head: list[bytes] = []
-    blanks: list[tuple[Blank, list[bytes]]] = []
+    blanks: list[tuple[Slot, list[bytes]]] = []
     now = head
     at = first
-    for edit in edits:
-        now.append(text[at : edit.start])
-        at = edit.end
-        for piece in edit.pieces:
-            if isinstance(piece, Blank):
+    for start, end, pieces in edits:
+        now.append(text[at:start])
+        at = end
+        for piece in pieces:
+            if isinstance(piece, Slot):
                 now = []
                 blanks.append((piece, now))
             else:

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from ledger.token import TOKEN_CHARACTERS
 from relay.mime.segments import Draft
-from relay.template import Blank, Edit, Segment, Slot
+from relay.template import Edit, Segment, Slot
 from relay.verdict import PassReason, PassThrough
 
 MAX_LINE = 76  # RFC 2045 6.7 (5): with the `=` of a soft line break
@@ -31,6 +31,7 @@ _UNSAFE = rb"[-.]|From "
 _CARRIED = re.compile(rb"(?:=[0-9A-Fa-f]{2}|[^=\r\n]){0,%d}?(?!%b)" % (_MAX_CARRIED, _UNSAFE))
 _LAST_SAFE = re.compile(rb"(?:=[0-9A-Fa-f]{2}|[^-.F=\r\n])[-.F]*\Z")
 _LAST_SAFE_WITHIN = 16
+_LONE_RETURN = re.compile(rb"=\r(?!\n)")
 _TOO_LONG = PassThrough(PassReason.LINE_TOO_LONG, f"no place to break a line of {MAX_LINE}")
 
 
@@ -45,7 +46,7 @@ def decode_quoted(body: bytes) -> bytes | None:
     # An escape takes 3 bytes for 1, a soft break 3 or 2 (LF) for none, a last `=` 1 for none; the
     # decoder leaves in what is none of them, so that the text is longer than this.
     taken = 2 * body.count(b"=") + soft - body.endswith(b"=")
-    if len(text) != len(body) - taken or body.count(b"=\r") != soft:
+    if len(text) != len(body) - taken or _LONE_RETURN.search(body):
         return None
     return text
 
@@ -74,7 +75,7 @@ class _Change:
 
     first: int
     last: int
-    pieces: tuple[bytes | Blank, ...]
+    pieces: tuple[bytes | Slot, ...]
 
 
 def _changes(body: bytes, edits: Sequence[Edit]) -> list[_Change]:
@@ -201,10 +202,10 @@ class _Splicer:
         self._keep(until)
         return True
 
-    def _write(self, pieces: tuple[bytes | Blank, ...]) -> None:
+    def _write(self, pieces: tuple[bytes | Slot, ...]) -> None:
         held = b""
         for piece in pieces:
-            if isinstance(piece, Blank):
+            if isinstance(piece, Slot):
                 self._write_slot(held, piece)
                 held = b""
                 continue
@@ -216,7 +217,7 @@ class _Splicer:
                 self._hard_break()
         self._fill(held)
 
-    def _write_slot(self, before: bytes, blank: Blank) -> None:
+    def _write_slot(self, before: bytes, blank: Slot) -> None:
         """Write what stands before a token, its last character on the token's line."""
         size = 3 if before[-3:-2] == b"=" else 1
         self._fill(before[:-size])
@@ -226,7 +227,7 @@ class _Splicer:
         if not self._column:
             last = _guard(last)
         self._draft.write(last)
-        self._draft.leave(Slot(blank.kind, blank.number, html=blank.html))
+        self._draft.leave(blank)
         self._column += len(last) + TOKEN_CHARACTERS
         self._space = False
 

@@ -30,6 +30,17 @@ class Draft:
         if text:
             self._text.append(text)
 
+    def add(self, pieces: Iterable[bytes | Slot]) -> None:
+        """Add new bytes and blanks."""
+        done, text = self._done, self._text
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                text.append(piece)
+            else:
+                if text:
+                    self._flush()
+                done.append(piece)
+
     def leave(self, slot: Slot) -> None:
         """Add a blank."""
         if self._text:
@@ -42,10 +53,9 @@ class Draft:
         return tuple(self._done)
 
     def _flush(self) -> None:
-        if len(self._text) == 1:
-            self._done += self._text
-        elif self._text:
-            self._done.append(b"".join(self._text))
+        text = b"".join(self._text)
+        if text:
+            self._done.append(text)
         self._text.clear()
 
 

@@ -468,8 +468,9 @@ def test_a_lack_of_memory_is_no_fault_of_the_message(monkeypatch: pytest.MonkeyP
     ("name", "broken"),
     [
         ("relay.compile.lay_out", lambda *_: ()),
-        ("relay.compile.lay_out", lambda _, segments, _without: tuple(segments)[::-1]),
-        ("relay.compile.apply_edits", lambda *_: b""),
+        ("relay.compile.lay_out", lambda _, segments: tuple(segments)[::-1]),
+        ("relay.mime.encoding.apply_edits", lambda *_: b""),
+        ("relay.mime.encoding.Draft.close", lambda draft: tuple(draft._done)[::-1]),
         ("relay.compile.parse_entity", lambda _: parse_entity(b"\r\n")),
     ],
 )
@@ -477,7 +478,7 @@ def test_a_layout_that_is_not_the_original_with_marks_is_a_fault_of_ours(
     monkeypatch: pytest.MonkeyPatch, name: str, broken: Callable[..., object]
 ) -> None:
     monkeypatch.setattr(name, broken)
-    template = _compile(_mail(_multipart("mixed", _PLAIN, _part("<p>x"))))
+    template = _compile(_mail(_multipart("mixed", _PLAIN, _part("<p>x\n."))))
     assert _why(template) is PassReason.OUR_FAULT
 
 

@@ -15,9 +15,12 @@ from relay.link import (
     clean_href,
     is_own_pixel,
     judge_link,
+    judge_plain,
     make_link_rules,
     unwrap_own,
 )
+from relay.mark import escape_value
+from relay.mime.charref import decode_attribute
 from relay.policy import Policy, TrackingHost
 from relay.verdict import PassReason, PassThrough
 
@@ -298,13 +301,32 @@ _URL_SCRAPS = st.sampled_from(
 )
 def test_law_it_is_judged_as_judge_any_would(scheme: str, host: str, rest: str) -> None:
     reference = Reference(scheme + host + rest, "words")
-    plain = _PLAIN.fullmatch(reference.href)
-    if plain:
-        judged = _judge_plain(plain, reference, _RULES)
+    if _PLAIN.fullmatch(reference.href):
+        judged = _judge_plain(reference.href, "words", _RULES)
         assert judged == _judge_any(reference, _RULES) == judge_link(reference, _RULES)
         if isinstance(judged, Target):
             ours = f"https://t.example/c/{_TOKEN}/{judged.destination.decode('ascii')}"
             assert ada_url.normalize_url(ours) == ours
+
+
+@given(
+    st.sampled_from(["https://", "http://"]),
+    st.sampled_from(["", "example.com/", "a-b.example/c", "t.example/", "a.example/?token="]),
+    st.lists(_URL_SCRAPS | st.just("&amp;"), max_size=8).map("".join),
+    st.sampled_from(["words", "a.example", ""]),
+)
+def test_law_then_the_destination_is_written_as_it_is_there_and_judged_as_judge_link_would_judge_it(
+    scheme: str, host: str, rest: str, text: str
+) -> None:
+    value = scheme + host + rest
+    judged = judge_plain(value, text, _RULES)
+    if judged is not None:
+        href = decode_attribute(value)
+        assert unwrap_own(href, _RULES) is None
+        assert judged == judge_link(Reference(href, text), _RULES)
+    if isinstance(judged, Target):
+        written = escape_value(f"/{judged.destination.decode('ascii')}{judged.fragment}")
+        assert written.decode("ascii") == value[len(scheme) - 1 :]
 
 
 def test_a_base_with_a_path_is_kept_as_it_is() -> None:

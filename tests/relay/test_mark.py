@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.link import LinkRules, make_link_rules
-from relay.mark import Marks, apply_edits, edits_hold, find_marks, pixel_edit
-from relay.mime.encoding import Decoded, decode_body
+from relay.mark import Marks, edits_hold, find_marks, pixel_edit
+from relay.mime.encoding import Decoded, apply_edits, decode_body
 from relay.mime.entity import parse_entity
 from relay.mime.html import Token, TokenKind, scan_tokens
 from relay.policy import Policy

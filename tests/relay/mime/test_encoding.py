@@ -19,13 +19,13 @@ from relay.mime.encoding import (
     too_long,
 )
 from relay.mime.segments import fill_segments
-from relay.template import Blank, Edit, Segment, Slot, SlotEncoding, SlotKind, Span
+from relay.template import Edit, Segment, Slot, SlotEncoding, SlotKind, Span
 from relay.verdict import PassReason, PassThrough
 
 BEFORE = b"Content-Type: text/html\r\n\r\n"
 AFTER = b"\r\n--b--\r\n"
 TOKEN = b"--token-that-could-be-a-delimiter-36"
-LINK = Blank(SlotKind.LINK, 1)
+LINK = Slot(SlotKind.LINK, 1)
 
 
 def entity_of(body: bytes, encoding: str, charset: str) -> Entity:
@@ -62,7 +62,7 @@ def applied(text: bytes, edits: Sequence[Edit]) -> bytes:
     done, at = [], 0
     for edit in edits:
         done.append(text[at : edit.start])
-        done += [TOKEN if isinstance(piece, Blank) else piece for piece in edit.pieces]
+        done += [TOKEN if isinstance(piece, Slot) else piece for piece in edit.pieces]
         at = edit.end
     return b"".join([*done, text[at:]])
 
@@ -164,7 +164,7 @@ def edits_of(draw: st.DrawFn, body: Decoded) -> tuple[Edit, ...]:
         if kind == "skip" or (edits and edits[-1].end > start):
             continue
         literal, more = draw(st.sampled_from(LITERALS)), draw(st.sampled_from(LITERALS))
-        pieces: dict[str, tuple[bytes | Blank, ...]] = {
+        pieces: dict[str, tuple[bytes | Slot, ...]] = {
             "remove": (),
             "replace": (literal,),
             "insert": (literal, more),

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from relay.mime.quanta import decode_base64, splice_base64
 from relay.mime.segments import fill_segments
-from relay.template import Blank, Edit, Slot, SlotEncoding, SlotKind, Span
+from relay.template import Edit, Slot, SlotEncoding, SlotKind, Span
 
 TOKEN = b"--token-that-could-be-a-delimiter-36"
-BLANK = Blank(SlotKind.LINK, 7, html=False)
+BLANK = Slot(SlotKind.LINK, 7, html=False)
 LINK = (b"https://t.example/c/", BLANK, b"/a.example")
 BASE = 5
 
@@ -31,7 +31,7 @@ def splice(body: bytes, *edits: Edit, line_end: bytes = b"\r\n") -> bytes:
 
 def applied(text: bytes, edits: tuple[Edit, ...]) -> bytes:
     for edit in reversed(edits):
-        new = b"".join(TOKEN if isinstance(piece, Blank) else piece for piece in edit.pieces)
+        new = b"".join(TOKEN if isinstance(piece, Slot) else piece for piece in edit.pieces)
         text = text[: edit.start] + new + text[edit.end :]
     return text
 
@@ -41,7 +41,7 @@ def encode(text: bytes, width: int = 76, line_end: bytes = b"\r\n") -> bytes:
     return line_end.join(encoded[at : at + width] for at in range(0, len(encoded), width))
 
 
-def put(at: int, *pieces: bytes | Blank) -> Edit:
+def put(at: int, *pieces: bytes | Slot) -> Edit:
     return Edit(at, at, pieces)
 
 

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from relay.mime.quoted import decode_quoted, splice_quoted
 from relay.mime.segments import fill_segments
-from relay.template import Blank, Edit, SlotEncoding, SlotKind
+from relay.template import Edit, Slot, SlotEncoding, SlotKind
 from relay.verdict import PassReason, PassThrough
 
 TOKEN = b"--token-that-could-be-a-delimiter-36"
-BLANK = Blank(SlotKind.LINK, 7, html=False)
+BLANK = Slot(SlotKind.LINK, 7, html=False)
 BASE = 5
 
 
@@ -25,12 +25,12 @@ def splice(body: bytes, *edits: Edit, line_end: bytes = b"\r\n") -> bytes:
 
 def applied(text: bytes, edits: tuple[Edit, ...]) -> bytes:
     for edit in reversed(edits):
-        new = b"".join(TOKEN if isinstance(piece, Blank) else piece for piece in edit.pieces)
+        new = b"".join(TOKEN if isinstance(piece, Slot) else piece for piece in edit.pieces)
         text = text[: edit.start] + new + text[edit.end :]
     return text
 
 
-def put(at: int, *pieces: bytes | Blank) -> Edit:
+def put(at: int, *pieces: bytes | Slot) -> Edit:
     return Edit(at, at, pieces)
 
 
