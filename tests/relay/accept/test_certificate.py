@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ledger.keys import KeyFileError
-from relay.accept.certificate import Certificate, load_context
+from relay.accept.certificate import Certificate, load_context, read_validity
 
 
 class Clock:
@@ -97,3 +97,15 @@ def test_a_renewal_is_taken_when_both_files_are_there_and_the_old_one_stays_till
 def test_a_start_without_usable_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyFileError):
         Certificate(tmp_path / "none", tmp_path / "none")
+
+
+def test_a_certificate_says_for_whom_it_is_and_until_when(files: Any, tmp_path: Path) -> None:
+    names, ends_at = read_validity(files.certificate)
+    assert names == ("localhost",)
+    assert ends_at.tzinfo is not None
+    nameless, key = tmp_path / "nameless.pem", tmp_path / "key.pem"
+    words = "req -x509 -newkey rsa:2048 -nodes -subj /CN=x -days 2".split()
+    subprocess.run(
+        ["openssl", *words, "-keyout", key, "-out", nameless], check=True, capture_output=True
+    )
+    assert read_validity(nameless)[0] == ()
