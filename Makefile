@@ -40,6 +40,7 @@ prove-abuse: setup    ## an attacker at the relay's door; SEED=2 draws anew
 	STREAMS=1000000 SEED=$(SEED) $(PROVE) tests/abuse/test_smuggling.py
 	TALKS=200000 SEED=$(SEED) $(PROVE) tests/abuse/test_injection.py
 	GUESSES=10000 SAMPLES=400 $(PROVE) tests/abuse/test_sign_in.py
+	INDICIA_GUESSES=10000 INDICIA_TIMING_SAMPLES=400 $(PROVE) -m slow tests/relay/accept
 	SLOW_SECONDS=60 $(PROVE) tests/abuse/test_slow_clients.py
 	SCALE=1 $(PROVE) tests/abuse/test_huge_mail.py
 

@@ -104,7 +104,7 @@ def test_a_certificate_says_for_whom_it_is_and_until_when(files: Any, tmp_path: 
     assert names == ("localhost",)
     assert ends_at.tzinfo is not None
     nameless, key = tmp_path / "nameless.pem", tmp_path / "key.pem"
-    words = "req -x509 -newkey rsa:2048 -nodes -subj /CN=x -days 2".split()
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-days", "2"]
     subprocess.run(
         ["openssl", *words, "-keyout", key, "-out", nameless], check=True, capture_output=True
     )
