@@ -13,9 +13,9 @@ MAX_SHOWN_BYTES = 8192
 """More of a value is not decoded for display: the decoder of encoded words is not linear."""
 
 # RFC 5322 3.6.8 names a field; 4.5 permits white space before the colon; 2.2.3 folds.
-_LINE = re.compile(rb"(?:([!-9;-~]+)[ \t]*:)?[^\n]*(?:\n[ \t][^\n]*)*\n?")
+# It is empty where an empty line stands, and at the end.
+_FIELD = re.compile(rb"(?=\r?\n)|(?:([!-9;-~]++)[ \t]*+:)?+[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+")
 _EMPTY_LINES = (b"\r\n", b"\n")
-_FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _LEXEME = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[();]|[^"();]+', re.DOTALL)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)', re.DOTALL)
@@ -58,7 +58,8 @@ class Header:
         """Return the value of a field, unfolded and trimmed; empty where it has no colon."""
         _name, _colon, text = self.raw[found.start : found.end].partition(b":")
         text = text.strip(b" \t\r\n")
-        return _FOLD.sub(b"", text) if b"\n" in text else text
+        # Every line end within a field is of a fold.
+        return text.replace(b"\r\n", b"").replace(b"\n", b"") if b"\n" in text else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,12 @@ def read_header(raw: bytes, start: int = 0, end: int | None = None) -> Header:
     end = len(raw) if end is None else end
     fields: list[Field] = []
     at = start
-    while at < end and not raw.startswith(_EMPTY_LINES, at, end):
-        match = _LINE.match(raw, at, end)
-        assert match is not None, "the pattern matches the empty string"
-        name = (match[1] or b"").lower()
-        if not fields and not name and not raw.startswith(b"From ", at, end):
+    for match in _FIELD.finditer(raw, start, end):
+        after, name = match.end(), match[1]
+        if after == at or not (name or fields or raw.startswith(b"From ", at, end)):
             break
-        fields.append(Field(name, at, match.end()))
-        at = match.end()
+        fields.append(Field(name.lower() if name else b"", at, after))
+        at = after
     return Header(raw, start, at, _after_empty_line(raw, at, end), tuple(fields))
 
 
