@@ -2,10 +2,9 @@
 
 import difflib
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from time import time_ns
 
@@ -18,17 +17,14 @@ from ledger.address import Address, AddressError, parse_address
 from ledger.ident import new_ident
 from ledger.token import MIN_SECRET_BYTES, TokenKey
 from relay.accept.content import canonical_message
-from relay.compile import compile_template
-from relay.explain import explain_send
-from relay.judge import judge
+from relay.intake import prepare_send
 from relay.mail import Client, Copy, Envelope, Submission
-from relay.mime.entity import parse_entity
+from relay.policy import Policy
+from relay.promise import Stored
 from relay.reply import Reply
-from relay.send import Send
 from relay.sign import Seal
-from relay.split import split_copies
 from relay.stamp import stamp_copy
-from relay.verdict import Refuse
+from relay.verdict import PassReason
 
 STANDARD_INPUT = "-"
 _KEY = TokenKey(0, bytes(MIN_SECRET_BYTES))
@@ -50,16 +46,29 @@ class Supposed:
 def explain_message(settings: Settings, supposed: Supposed, *, as_json: bool) -> None:
     """Print for each recipient, part and link what would happen, which rule decided, and why.
 
+    Where `observe` is on, then what would happen without it: in JSON as `unobserved`.
+
     Raises Failure where the message would not be taken.
     """
-    send = _suppose(settings, supposed)
-    explained = explain_send(send.accept, send.template, send.copies)
+    submission, policy = _given(settings, supposed)
+    stored = _suppose(submission, policy)
+    explained = stored.fact.verdict
+    unobserved: Sequence[Mapping[str, object]] = ()
+    if _is_observed(stored):
+        unobserved = _suppose(submission, replace(policy, observe=False)).fact.verdict
     if as_json:
-        for recipient in explained:
-            print_json(recipient)
+        for number, recipient in enumerate(explained):
+            without = {"unobserved": unobserved[number]} if unobserved else {}
+            print_json({**recipient, **without})
         return
     for line in explained_lines(explained):
         print_line(line)
+    if unobserved:
+        print_line()
+        print_line("“observe” is on. Without it, this would happen:")
+        print_line()
+        for line in explained_lines(unobserved):
+            print_line(line)
 
 
 def preview_message(
@@ -70,7 +79,7 @@ def preview_message(
     Raises Failure where the message would not be taken, or the recipient is none of it, and
     KeyFileError where the copy is signed and its key can not be read.
     """
-    send = _suppose(settings, supposed)
+    send = _suppose(*_given(settings, supposed))
     copy = _copy_of(send, recipient or supposed.recipients[0])
     # RFC 5321 4.5.2: what goes on the wire has its dots doubled.
     wire = b"\r\n" + stamp_copy(send.template, copy, _KEY, _seal(settings, send))
@@ -81,7 +90,7 @@ def preview_message(
     sys.stdout.buffer.flush()
 
 
-def _seal(settings: Settings, send: Send) -> Seal | None:
+def _seal(settings: Settings, send: Stored) -> Seal | None:
     signing = send.template.signing
     if signing is None:
         return None
@@ -91,16 +100,24 @@ def _seal(settings: Settings, send: Send) -> Seal | None:
     return Seal(signing, send.submission.received_at, load_signers(settings.dkim)[signing])
 
 
-def _suppose(settings: Settings, supposed: Supposed) -> Send:
+def _given(settings: Settings, supposed: Supposed) -> tuple[Submission, Policy]:
     submission = _submission(settings, supposed)
-    policy = policy_in_force(settings, submission.envelope.recipients)
-    entity = parse_entity(submission.raw)
-    verdict = judge(submission, entity, policy)
-    if isinstance(verdict, Refuse):
-        raise _refused(verdict.reply)
-    template = compile_template(submission, entity, verdict, policy)
-    copies = split_copies(submission.send_id, verdict, template, _KEY.key_id, count(1))
-    return Send(submission, verdict, template, copies)
+    return submission, policy_in_force(settings, submission.envelope.recipients)
+
+
+def _suppose(submission: Submission, policy: Policy) -> Stored:
+    """Return what the relay would store, faults of ours and all."""
+    stored = prepare_send(submission, policy, _KEY.key_id)
+    if isinstance(stored, Reply):
+        raise _refused(stored)
+    # Numbered, not drawn: the same preview is the same bytes.
+    copies = (replace(copy, copy_id=number) for number, copy in enumerate(stored.copies, 1))
+    return replace(stored, copies=tuple(copies))
+
+
+def _is_observed(stored: Stored) -> bool:
+    passed = stored.template.passed
+    return passed is not None and passed.reason is PassReason.OBSERVE
 
 
 def _submission(settings: Settings, supposed: Supposed) -> Submission:
@@ -145,7 +162,7 @@ def _refused(reply: Reply) -> Failure:
     return Failure(f"the message would be refused: {reply}")
 
 
-def _copy_of(send: Send, recipient: str) -> Copy:
+def _copy_of(send: Stored, recipient: str) -> Copy:
     key = _address(recipient).key
     for copy in send.copies:
         if any(one.address.key == key for one in copy.recipients):

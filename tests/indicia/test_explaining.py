@@ -202,3 +202,40 @@ def test_the_command_needs_no_record_and_makes_none(indicia: Run, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
     none = indicia("explain", "-", "--from", "ann@sender.example", given=OFFER)
     assert none.returncode == 2
+
+
+def test_a_fault_of_ours_is_shown_as_the_relay_would_take_it(
+    message: str, capsys: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(*_: object) -> None:
+        msg = "words of the mail"
+        raise ZeroDivisionError(msg)
+
+    monkeypatch.setattr("relay.intake.judge", break_down)
+    supposed = Supposed(message, "ann@sender.example", PEOPLE)
+    for one in explained(Settings(), supposed, capsys):
+        assert (one["mode"], one["copy"], one["links"]) == ("off", 1, [])
+        assert {"of": "mode", "is": "off", "because": "content", "name": "our_fault"} in one[
+            "reasons"
+        ]  # type: ignore[operator] # it is a list
+    explain_message(Settings(), supposed, as_json=False)
+    assert "something went wrong on our side" in capsys.readouterr().out
+    preview_message(Settings(), supposed, None, diff=True)
+    changed = capsys.readouterr().out
+    assert "/o/" not in changed
+    assert "-X-Indicia-Track: nonsense" in changed
+
+
+def test_with_observe_on_it_is_told_what_would_have_been_done(message: str, capsys: Read) -> None:
+    observing = Settings(tracking={"observe": True})
+    supposed = Supposed(message, "ann@sender.example", PEOPLE)
+    for one, without in zip(
+        explained(observing, supposed, capsys), explained(Settings(), supposed, capsys), strict=True
+    ):
+        assert (one["mode"], one["copy"]) == ("off", 1)
+        assert one["unobserved"] == without
+    explain_message(observing, supposed, as_json=False)
+    before, told, after = capsys.readouterr().out.partition("Without it, this would happen")
+    assert told
+    assert not re.search("tom@example.org +to +individual", before)
+    assert re.search("tom@example.org +to +individual", after)
