@@ -30,7 +30,11 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
     return invoke
 
 
-def test_init_then_check(call: Call, tmp_path: Path) -> None:
+def test_init_then_check(
+    call: Call, tmp_path: Path, ports: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What answers at the usual port may be somebody else's, and check says so.
+    monkeypatch.setenv("INDICIA_TRACKING__BASE_URL", f"http://127.0.0.1:{ports()}")
     status, told = call("init", "here")
     assert (status, "here/indicia.toml: written" in told) == (0, True)
     status, told = call("--config", "here/indicia.toml", "check")
