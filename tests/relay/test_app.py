@@ -5,6 +5,7 @@ import smtplib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from structlog.testing import capture_logs
 from config.settings import Settings
 from ledger import schema
 from ledger.keys import KeyRing, load_keys
-from ledger.migrate import Stores, open_stores
+from ledger.migrate import StoreError, Stores, open_stores
 from ledger.spooled import captured_copy, list_captured
 from relay import app
 from relay.app import run_relay
+from relay.lessee import hold_name
+from relay.pack import pack_template
+from relay.template import Template
 
 PATIENCE_S = 10
 
@@ -209,3 +213,38 @@ async def test_a_part_that_breaks_is_started_again(monkeypatch: pytest.MonkeyPat
         await app._keep_running("dispatch", breaks_once)
     assert len(runs) == 2
     assert [(line["event"], line["part"]) for line in logs] == [("part.broken", "dispatch")]
+
+
+async def test_what_a_killed_relay_was_trying_is_free_at_once(
+    settings: Callable[..., Settings], put_in_queue: Any, tmp_path: Path
+) -> None:
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    stores = await open_stores(settings().database.url, settings().database.spool_url)
+    leased = {"lease": "L", "leased_until": ahead, "due_at": ahead, "mode": "off"}
+    template = pack_template(Template(b"Subject: x\r\n\r\nHello\r\n", (), ""))
+    await put_in_queue(stores.spool, 1, lessee="DEAD", template=template, **leased)
+    await put_in_queue(stores.spool, 2, lessee="ALIVE", template=template, **leased)
+    await stores.close()
+    folder = tmp_path / "relays"
+    folder.mkdir()
+    (folder / "DEAD.lock").touch()
+    with hold_name(folder, "ALIVE"), capture_logs() as logs:
+        async with running(settings()) as (_, stores):
+
+            async def is_captured() -> bool:
+                async with stores.spool.read() as connection:
+                    return [one.copy_id for one in await list_captured(connection, 10)] == [1]
+
+            await until(is_captured)
+            assert not (folder / "DEAD.lock").exists()
+        assert [line["copies"] for line in logs if line["event"] == "leases.freed"] == [1]
+        assert sorted(file.stem for file in folder.iterdir()) == ["ALIVE"]
+
+
+async def test_a_state_dir_that_can_not_be_written_is_told(
+    settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    (tmp_path / "relays").touch()
+    with pytest.raises(StoreError, match=r"relays can not be used .*let the relay write"):
+        async with running(settings()):
+            pass
