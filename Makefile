@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: run setup test check prove prove-abuse prove-faults fuzz format clean
+.PHONY: run setup test check prove prove-abuse prove-faults prove-durability fuzz format clean
 
 run: setup            ## start the sandbox: relay 2525, collector 8025, console 8026
 	$(BIN)/indicia serve
@@ -34,7 +34,7 @@ test: check           ## all tests; installs Postfix and Chromium where it is ro
 	$(BIN)/pytest -q -m "slow or daemon or crash or corpus"
 
 PROVE := $(BIN)/pytest -s -q -m "slow or not slow"
-prove: prove-abuse prove-faults ## the long forms of the tests, each a target of its own; hours
+prove: prove-abuse prove-faults prove-durability ## the long forms of the tests, each a target of its own; hours
 
 prove-abuse: setup    ## an attacker at the relay's door; SEED=2 draws anew
 	STREAMS=1000000 SEED=$(SEED) $(PROVE) tests/abuse/test_smuggling.py
@@ -48,6 +48,14 @@ prove-faults: setup   ## an upstream with every fault; SEED=2 draws anew
 	RECIPIENTS=20000 SEED=$(SEED) $(PROVE) tests/faults/test_faults.py
 	BACKLOG=5000 SECONDS=30 $(PROVE) tests/faults/test_dead_upstream.py
 	MAILS=10000 $(PROVE) tests/faults/test_reports_and_loops.py
+
+KILLS ?= 2000
+SECONDS ?= 3600
+prove-durability: setup ## kills (KILLS=2000 in SECONDS=3600, goes on where it ended), power loss, full disks, stops
+	$(BIN)/python -m tests.durability.kills $(KILLS) --seconds $(SECONDS) --state var/durability/kills.json
+	$(BIN)/python -m tests.durability.power 20000 --seed $(SEED)
+	TEST_DISK_CYCLES=200 $(PROVE) tests/durability/test_disk.py
+	TEST_STOPS=100 TEST_CLIENTS_GONE=1000 $(PROVE) tests/durability/test_stop.py
 
 TIME ?= 300
 SEED ?= 1

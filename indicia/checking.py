@@ -20,9 +20,10 @@ from config.settings import Settings
 from indicia.printing import plain_text, print_json, print_line
 from indicia.reaching import reach_base
 from ledger import schema
-from ledger.engine import sqlite_file
+from ledger.engine import Store, sqlite_file
 from ledger.keys import KeyFileError, KeyRing, load_keys
 from ledger.migrate import installed_version, known_versions
+from ledger.outbox import count_refused
 from relay.configured import upstreams_of
 from relay.deliver.connect import Access, ConnectError, open_connection, system_contexts
 from relay.upstream import Timeouts, Upstream
@@ -172,7 +173,23 @@ def _check_dkim(settings: Settings) -> Iterator[Finding]:
 
 def _check_stores(settings: Settings) -> Iterator[Finding]:
     yield _check_store("ledger", settings.database.url, schema.ledger)
-    yield _check_store("spool", settings.database.spool_url, schema.spool)
+    spool = _check_store("spool", settings.database.spool_url, schema.spool)
+    yield spool
+    if spool.state is State.OK and (
+        refused := asyncio.run(_refused_facts(settings.database.spool_url))
+    ):
+        text = f"{refused} facts were not taken by the ledger and are set aside"
+        mend = "the log says why (fact.refused); each start offers them again, an upgrade may do"
+        yield Finding("facts", State.WARNING, text, mend)
+
+
+async def _refused_facts(url: str) -> int:
+    spool = Store(url)
+    try:
+        async with spool.read() as connection:
+            return await count_refused(connection)
+    finally:
+        await spool.close()
 
 
 def _check_store(name: str, url: str, tables: MetaData) -> Finding:

@@ -21,7 +21,15 @@ from sqlalchemy.exc import (
 )
 
 from ledger.engine import Store
-from ledger.outbox import OwedFact, Remembered, delete_owed, owe_again, read_owed, set_aside
+from ledger.outbox import (
+    OwedFact,
+    Remembered,
+    count_refused,
+    delete_owed,
+    owe_again,
+    read_owed,
+    set_aside,
+)
 from ledger.sends import record_facts
 
 _BATCH = 500
@@ -62,11 +70,14 @@ class Forwarder:
     async def run(self, owed: asyncio.Event) -> None:
         """Bring facts to the ledger until cancelled; `owed` says that there are some."""
         pause_s: float = _FIRST_PAUSE_S
-        await self._owe_again()
+        begun = False
         while True:
             owed.clear()
             refused = self._refused.total()
             try:
+                if not begun:
+                    await self._owe_again()
+                    begun = True
                 moved = await self.forward_batch(_BATCH)
             except (SQLAlchemyError, OSError) as error:
                 _log.warning("forward.failed", error=str(error), pause_s=pause_s)
@@ -126,10 +137,12 @@ class Forwarder:
         return True
 
     async def _owe_again(self) -> None:
+        async with self._spool.read() as connection:
+            if not await count_refused(connection):
+                return
         async with self._spool.write() as connection:
             number = await owe_again(connection)
-        if number:
-            _log.warning("facts.owed_again", facts=number)
+        _log.warning("facts.owed_again", facts=number)
 
 
 class LedgerGoneError(OSError):

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from ledger.engine import Store
 from relay.accept.room import has_room
 
-_LOOK_S = 1.0
-"""As often as dispatch tries again to write to a full disk."""
+_LOOK_S = 0.1
+"""What is under way when room becomes short writes some 30 KB a transaction to each log."""
 
 
 async def shrink_when_short(stores: Sequence[Store]) -> None:

@@ -85,6 +85,16 @@ def test_a_store_of_another_version_is_told(
     assert (state, "the next start brings them to 99999" in told) == ("warning", True)
 
 
+def test_facts_that_were_set_aside_are_told(sandbox: Settings, capsys: Read) -> None:
+    asyncio.run(_make_stores(sandbox))
+    assert found(sandbox, capsys, "facts") == []
+    with sqlite3.connect(sandbox.server.state_dir / "spool.db") as spool:
+        spool.execute("INSERT INTO refused_facts VALUES (7, '{}', 0, 'ValueError()')")
+    spool.close()
+    ((state, told),) = found(sandbox, capsys, "facts")
+    assert (state, told.startswith("1 facts were not taken by the ledger")) == ("warning", True)
+
+
 def test_a_broken_store_failed(sandbox: Settings, capsys: Read) -> None:
     sandbox.server.state_dir.mkdir()
     (sandbox.server.state_dir / "spool.db").write_bytes(b"no database" * 100)

@@ -233,3 +233,19 @@ async def test_facts_wait_while_the_file_of_the_ledger_is_away(
     (tmp_path / "away").rename(tmp_path / "ledger.db")
     assert await forwarder.forward_batch(10) == 1
     assert await recorded(stores.ledger) == ["E0", "E1"]
+
+
+async def test_a_start_owes_again_what_was_refused(stores: Stores) -> None:
+    await owe_poison(stores.spool)
+    forwarder = Forwarder(stores.spool, stores.ledger)
+    for _ in range(3):
+        await forwarder.forward_batch(10)
+    with structlog.testing.capture_logs() as logs:
+        async with forwarding(stores, asyncio.Event()), asyncio.timeout(5):
+            while len(logs) < 3:  # noqa: ASYNC110 - the log is all there is to see
+                await asyncio.sleep(0.01)
+    assert [line["event"] for line in logs] == [
+        "facts.owed_again",
+        "fact.refused",
+        "fact.refused",
+    ]
