@@ -157,8 +157,9 @@ class Dispatch:
         """Take charge of what waits for an upstream that is not there (any more)."""
         now_s = asyncio.get_running_loop().time()
         if now_s >= self._adopt_at_s:
-            await self._spool.adopt(tuple(self._lanes))
+            # First, so that what is stored beside the adoption has its lane.
             self._spool.carrier = self
+            await self._spool.adopt(tuple(self._lanes))
             self._adopt_at_s = now_s + _ADOPT_S
 
     async def _claim_some(self) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,15 @@ import hypothesis
 import pytest
 from sqlalchemy import insert
 
+from config.settings import Settings
 from ledger import schema
 from ledger.address import Address, parse_address
+from ledger.consent import Consents, parse_subject
 from ledger.engine import Store
 from ledger.ident import new_ident
-from ledger.mode import TrackingMode
+from relay.configured import policy_of
 from relay.mail import Client, Envelope, Submission
-from relay.policy import Policy, Rule
+from relay.policy import Policy
 
 # A busy machine is no fault of the code; and CI fails or passes the same commit always alike.
 hypothesis.settings.register_profile("here", deadline=None)
@@ -254,6 +256,10 @@ class PolicyRow:
     """One row of policy_table.md: a mail under a configuration, and what must come of it."""
 
     shown: str
+    settings: dict[str, Any]
+    """The tables of the configuration file."""
+    on_record: dict[str, str]
+    """What the ledger says: `granted` and `denied` subjects, `policy` off."""
     policy: Policy
     submission: Submission
     mode: str
@@ -285,8 +291,11 @@ def _policy_row(line: str) -> PolicyRow:
         cell.strip() for cell in line.strip("|").split("|")
     )
     named = tuple(part.strip() for part in because.split(";"))
+    pairs = [tuple(item.split("=", 1)) for item in _items(configuration) if item[:5] != "rule "]
     return PolicyRow(
         shown,
+        _settings(_items(configuration)),
+        {name: value for name, value in pairs if name in _ON_RECORD},
         _policy(_items(configuration)),
         _submission(_items(mail)),
         mode,
@@ -300,36 +309,46 @@ def _items(cell: str) -> list[str]:
     return [item for part in cell.split(";") if (item := part.strip())]
 
 
-def _policy(items: list[str]) -> Policy:
+def _settings(items: list[str]) -> dict[str, Any]:
+    """Return the tables of a configuration file that a cell means."""
     options = dict(item.split("=", 1) for item in items if not item.startswith("rule "))
-    seats = options.get("clicks") == "seats"
-    return Policy(
-        hostname="relay.example.com",
-        base_url="https://t.example.com",
-        mode=TrackingMode(options.get("mode", "individual")),
-        opens=options.get("opens") != "false",
-        clicks=bool(options.get("seats")) if seats else options.get("clicks") != "false",
-        seats=tuple(options.get("seats", "").split()) if seats else None,
-        max_copies=int(options.get("max_copies", "50")),
-        unknown_consent=TrackingMode(options.get("unknown_consent", "individual")),
-        internal_domains=tuple(options.get("internal_domains", "").split()),
-        text_clicks=options.get("text_clicks") == "true",
-        rules=tuple(_rule(item) for item in items if item.startswith("rule ")),
+    tracking: dict[str, Any] = {
+        "base_url": "https://t.example.com",
+        "unknown_consent": "individual",
+    }
+    for name, said in options.items():
+        if name in _LISTS:
+            tracking[name] = said.split()
+        elif name == "max_copies":
+            tracking[name] = int(said)
+        elif name not in _ON_RECORD:
+            tracking[name] = {"true": True, "false": False}.get(said, said)
+    rules = [_rule(item) for item in items if item.startswith("rule ")]
+    return {"server": {"hostname": "relay.example.com"}, "tracking": tracking, "rule": rules}
+
+
+_LISTS = ("seats", "internal_domains")
+_ON_RECORD = ("granted", "denied", "policy")
+"""What the ledger says, not the configuration."""
+
+
+def _policy(items: list[str]) -> Policy:
+    said = dict(item.split("=", 1) for item in items if not item.startswith("rule "))
+    consents = Consents(
+        {parse_subject(one).key for one in said.get("granted", "").split()},
+        {parse_subject(one).denial_key for one in said.get("denied", "").split()},
     )
+    policy = policy_of(Settings(**_settings(items)))
+    return replace(policy, consents=consents, tracking=said.get("policy") != "off")
 
 
-def _rule(item: str) -> Rule:
+def _rule(item: str) -> dict[str, Any]:
     name, *pairs = (part.strip() for part in item.removeprefix("rule ").split(","))
-    said = dict(pair.split("=", 1) for pair in pairs)
-    return Rule(
-        name,
-        said.get("sender"),
-        said.get("account"),
-        said.get("recipient"),
-        TrackingMode(said.get("mode", "individual")),
-        opens=said.get("opens") != "false",
-        clicks=said.get("clicks") != "false",
-    )
+    said: dict[str, Any] = dict(pair.split("=", 1) for pair in pairs)
+    for switch in ("opens", "clicks"):
+        if switch in said:
+            said[switch] = said[switch] == "true"
+    return {"name": name, **said}
 
 
 def _submission(items: list[str]) -> Submission:

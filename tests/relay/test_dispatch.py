@@ -762,3 +762,24 @@ async def test_the_switch_for_everybody_reaches_mail_in_the_queue_and_is_told(
         (EventType.RELAYED, ()),
         (EventType.WITHDRAWN, ("policy off",)),
     ]
+
+
+async def test_mail_that_is_stored_while_dispatch_begins_does_not_wait(
+    spool: Spool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopt = spool.adopt
+
+    async def adopt_and_store(lanes: Any) -> None:
+        await adopt(lanes)
+        await spool.store(mail())
+
+    monkeypatch.setattr(spool, "adopt", adopt_and_store)
+    async with running(spool):
+        async with asyncio.timeout(4):  # mail of nobody's lane is looked for once a minute
+            while not await captured(store):
+                await asyncio.sleep(0.01)
+
+
+async def captured(store: Store) -> int:
+    async with store.read() as connection:
+        return len(await list_captured(connection, 10))

@@ -60,6 +60,8 @@ def named(reason: Reason) -> str:
         return "ceiling" if option == reason.of else f"ceiling {option}"
     if reason.because in {Because.RULE, Because.HEADER}:
         return f"{reason.because} {reason.name}"
+    if (reason.because, reason.name) == (Because.CONSENT, "denied"):
+        return "consent denied"
     option = {
         Because.MAX_COPIES: "max_copies",
         Because.INTERNAL: "internal_domains",
