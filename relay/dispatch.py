@@ -158,7 +158,7 @@ class Dispatch:
         now_s = asyncio.get_running_loop().time()
         if now_s >= self._adopt_at_s:
             # First, so that what is stored beside the adoption has its lane.
-            self._spool.carrier = self
+            self._spool.carrier = self  # first: what is stored beside the adoption has its lane
             await self._spool.adopt(tuple(self._lanes))
             self._adopt_at_s = now_s + _ADOPT_S
 

@@ -776,7 +776,7 @@ async def test_mail_that_is_stored_while_dispatch_begins_does_not_wait(
     monkeypatch.setattr(spool, "adopt", adopt_and_store)
     async with running(spool):
         async with asyncio.timeout(4):  # mail of nobody's lane is looked for once a minute
-            while not await captured(store):
+            while not await captured(store):  # noqa: ASYNC110 - it looks into a database
                 await asyncio.sleep(0.01)
 
 
