@@ -280,8 +280,10 @@ def drained() -> Callable[..., Any]:
 
 
 async def queued(stores: Stores) -> int:
+    """How many copies are still on their way; what is dead is kept for people to see."""
+    on_their_way = select(func.count()).where(spooled_copies.c.fate.is_(None))
     async with stores.spool.read() as connection:
-        return int(await connection.scalar(select(func.count()).select_from(spooled_copies)) or 0)
+        return int(await connection.scalar(on_their_way) or 0)
 
 
 @pytest.fixture(scope="session")

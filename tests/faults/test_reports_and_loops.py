@@ -46,7 +46,7 @@ async def test_a_report_that_is_refused_is_reported_to_nobody(
     assert len(asked) == MAILS + len(with_sender)
     for number in with_sender:
         assert sum(b"<ann%d@sender.test>" % number in line for line in asked) == 1
-    not_sent = [line for line in logs if line["event"] == "bounce.not_sent"]
+    not_sent = [line for line in logs if line["event"] == "dead_letter.kept"]
     assert len(not_sent) == MAILS, "one for each mail without a sender, reports and others"
     print(f"{MAILS} mails, {len(with_sender)} reports, 0 reports of reports")  # noqa: T201 - for docs/promises.md
 
@@ -121,6 +121,6 @@ async def test_mail_that_comes_back_for_ever_stops_at_the_limit(
     # The mail goes round until it has fifty; then its sender's report goes round, and ends.
     assert mails == list(range(1, 51))
     assert reports == list(range(51))
-    assert [line["event"] for line in logs].count("bounce.not_sent") == 1
+    assert [line["event"] for line in logs].count("dead_letter.kept") == 1
     failed = [line for line in logs if line["event"] == "copy.failed"]
     assert all("5.4.6" in line["reply"] for line in failed)

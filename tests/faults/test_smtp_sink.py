@@ -125,7 +125,7 @@ async def test_what_is_refused_for_ever_is_not_tried_again(
     events = [line["event"] for line in logs]
     # The reports are refused as well, and nobody is told of that.
     assert events.count("copy.failed") == 2 * len(NAMES)
-    assert events.count("bounce.not_sent") == len(NAMES)
+    assert events.count("dead_letter.kept") == len(NAMES)
     assert events.count("copy.delivered") == events.count("copy.deferred") == 0
 
 
