@@ -12,6 +12,7 @@ from typing import Any, assert_never
 
 from sqlalchemy import Connection
 
+from ledger import settled as settled_rows
 from ledger import spooled
 from ledger.address import parse_address
 from ledger.event import EventType
@@ -160,10 +161,10 @@ def _write_outcomes(connection: Connection, settled: _Settled) -> list[Recipient
     if not settled:
         return []
     pending = spooled.pending_recipients(connection, list(settled))
-    answers: list[spooled.Answer] = []
+    answers: list[settled_rows.Answer] = []
     put_back: dict[int, tuple[datetime, datetime]] = {}
-    retries: list[spooled.Retry] = []
-    dead: list[spooled.Retry] = []
+    retries: list[settled_rows.Retry] = []
+    dead: list[settled_rows.Retry] = []
     finished: list[spooled.LeasedCopy] = []
     facts: list[RecipientTold] = []
     for settlement, copy in settled.values():
@@ -179,17 +180,17 @@ def _write_outcomes(connection: Connection, settled: _Settled) -> list[Recipient
             put_back[copy.copy_id] = (at, settlement.due_at or at)
         else:
             (retries if told.waiting else dead).append(_retry(settlement, settlement.tries))
-    spooled.write_answers(connection, answers)
-    spooled.put_back(connection, put_back)
+    settled_rows.write_answers(connection, answers)
+    settled_rows.put_back(connection, put_back)
     spooled.change_lanes(
         connection, {one.copy_id: one.lane for one, _ in settled.values() if one.lane is not None}
     )
-    spooled.schedule_retries(connection, retries)
-    spooled.keep_dead(connection, dead)
+    settled_rows.schedule_retries(connection, retries)
+    settled_rows.keep_dead(connection, dead)
     spooled.capture_copies(
         connection, [_captured(*one) for one in settled.values() if one[0].captured is not None]
     )
-    spooled.delete_finished(connection, finished)
+    settled_rows.delete_finished(connection, finished)
     return facts
 
 
@@ -208,8 +209,8 @@ def _told(settlement: Settlement, pending: Sequence[spooled.SpooledRecipient]) -
     return _Told(answered, waiting=ended < len(pending))
 
 
-def _retry(settlement: Settlement, tries: Tries) -> spooled.Retry:
-    return spooled.Retry(
+def _retry(settlement: Settlement, tries: Tries) -> settled_rows.Retry:
+    return settled_rows.Retry(
         settlement.copy_id,
         settlement.due_at or settlement.attempt_at,
         settlement.delay_noticed,
@@ -220,8 +221,8 @@ def _retry(settlement: Settlement, tries: Tries) -> spooled.Retry:
     )
 
 
-def _answer(row: spooled.SpooledRecipient, outcome: Outcome) -> spooled.Answer:
-    return spooled.Answer(row.copy_id, row.number, _STATE[type(outcome)], str(outcome.reply))
+def _answer(row: spooled.SpooledRecipient, outcome: Outcome) -> settled_rows.Answer:
+    return settled_rows.Answer(row.copy_id, row.number, _STATE[type(outcome)], str(outcome.reply))
 
 
 def _facts(

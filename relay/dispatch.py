@@ -18,8 +18,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger.fate import REMOVED, Fate
-from ledger.ident import RANDOM_BITS, new_ident
 from ledger.keys import KeyRing
+from relay.batch import fresh_ident
 from relay.clock import SteadyClock, utc_now
 from relay.conclude import Attempt, Drawn, Terms, conclude_attempt
 from relay.deliver.hop import NextHop, Postponed, Unreachable
@@ -361,13 +361,8 @@ class Dispatch:
         return Drawn(random.random(), self._names(), self._names())  # noqa: S311 - jitter
 
     def _names(self) -> Names:
-        now_ms = int(self._now().timestamp() * 1000)
-        return Names(
-            send_id=new_ident(now_ms, secrets.randbits(RANDOM_BITS)),
-            event_id=new_ident(now_ms, secrets.randbits(RANDOM_BITS)),
-            copy_id=secrets.randbits(63),
-            key_id=self._keys.current.key_id,
-        )
+        now, key_id = self._now(), self._keys.current.key_id
+        return Names(fresh_ident(now), fresh_ident(now), secrets.randbits(63), key_id)
 
     async def _turn_away(self, claim: Claim) -> None:
         name = self.lane_of(claim)
