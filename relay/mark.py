@@ -116,14 +116,10 @@ def pixel_edit(place: int, base: str, line_end: bytes = b"") -> Edit:
     return Edit(place, place, (before, Slot(SlotKind.PIXEL, PIXEL_NUMBER), after))
 
 
-def pixel_places(outline: Outline, size: int, *, at_top: bool) -> tuple[int, ...]:
-    """Return where the pixel may stand, best first.
-
-    `size` is that of the HTML with its other marks.
-    """
+def pixel_places(outline: Outline, *, at_top: bool) -> tuple[int, ...]:
+    """Return where the pixel may stand, best first."""
     usual = [outline.history, outline.body_end, outline.end]
-    top_first = at_top or size > CLIP_BYTES
-    places = [outline.top, *usual] if top_first else [*usual, outline.top]
+    places = [outline.top, *usual] if at_top else [*usual, outline.top]
     return tuple(dict.fromkeys(place for place in places if place is not None))
 
 
@@ -302,7 +298,7 @@ class _Reading:
         """Return the text that a link encloses; empty where that is only an image."""
         start = element.end
         end = min(element.inner_end, start + _MAX_INNER)
-        if self.decoded.mask.find(b"<", start, end) < 0:
+        if self.lower.find(b"<", start, end) < 0:
             return _collapsed(decode_text(self._decode(start, end)))
         pieces: list[str] = []
         hidden = False

@@ -6,12 +6,20 @@ from operator import itemgetter
 
 from relay.link import LinkRules
 from relay.mail import Entity
-from relay.mark import FoundLink, Marks, edits_hold, find_marks, pixel_edit, pixel_places
+from relay.mark import (
+    CLIP_BYTES,
+    FoundLink,
+    Marks,
+    edits_hold,
+    find_marks,
+    growth,
+    pixel_edit,
+    pixel_places,
+)
 from relay.mime.encoding import (
     Decoded,
     Spliced,
     TransferEncoding,
-    apply_edits,
     decode_body,
     splice_body,
     too_long,
@@ -55,7 +63,7 @@ class HtmlPart:
         else:
             edits += [link.untracked for link in marks.links if link.untracked is not None]
         if opens and self.pixel is not None:
-            edits.append(pixel_edit(self.pixel, self.base, self._line_end()))
+            edits.append(self._pixel_edit(self.pixel))
         return tuple(sorted(edits, key=_PLACE))
 
     def lay(self, *, opens: bool, clicks: bool) -> Spliced:
@@ -66,15 +74,23 @@ class HtmlPart:
         assert isinstance(spliced, Spliced), spliced  # more edits have been laid out
         return spliced
 
-    def _line_end(self) -> bytes:
-        """Return what must follow a pixel: a line end, where it is the last of the message.
+    @property
+    def is_clipped(self) -> bool:
+        """Whether Gmail clips it as it is laid out, the pixel not counted."""
+        if self.laid is None or self.pixel is None:
+            return False
+        return len(self.laid.text) - growth(self._pixel_edit(self.pixel)) > CLIP_BYTES
 
-        It stands on a line of its own, so that the last line, however long, does not grow; and
+    def _pixel_edit(self, place: int) -> Edit:
+        """Return the edit for a pixel, with a line end where it is the last of the message.
+
+        That stands on a line of its own, so that the last line, however long, does not grow; and
         SMTP ends every line (RFC 5321 2.3.8).
         """
         decoded = self.decoded
-        last = self.pixel == len(decoded.text) and decoded.end == len(decoded.raw)
-        return b"\r\n" if last and decoded.encoding is not TransferEncoding.BASE64 else b""
+        last = place == len(decoded.text) and decoded.end == len(decoded.raw)
+        line_end = b"\r\n" if last and decoded.encoding is not TransferEncoding.BASE64 else b""
+        return pixel_edit(place, self.base, line_end)
 
 
 _PLACE = itemgetter(0, 1)
@@ -110,11 +126,15 @@ def place_pixel(part: HtmlPart, *, clicks: bool, at_top: bool) -> HtmlPart | Pas
 
     Links whose lines would grow too long are left alone.
     """
-    others = part.edits(opens=False, clicks=clicks)
-    size = len(apply_edits(part.decoded.text, others))
-    places = pixel_places(part.marks.outline, size, at_top=at_top)
+    placed = _place(part, clicks=clicks, at_top=at_top)
+    if isinstance(placed, HtmlPart) and placed.is_clipped and not at_top:
+        return _place(part, clicks=clicks, at_top=True)
+    return placed
+
+
+def _place(part: HtmlPart, *, clicks: bool, at_top: bool) -> HtmlPart | PassThrough:
     fitted = part
-    for place in places:
+    for place in pixel_places(part.marks.outline, at_top=at_top):
         placed = _lay(replace(fitted, pixel=place), clicks=clicks)
         too_long_line = isinstance(placed, PassThrough) and (
             placed.reason is PassReason.LINE_TOO_LONG

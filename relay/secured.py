@@ -8,6 +8,8 @@ import binascii
 import re
 from collections.abc import Iterator
 
+from pybase64 import b64decode
+
 from ledger.address import Address
 from relay.mail import Entity
 from relay.mime.entity import walk_entities
@@ -128,7 +130,7 @@ def _readable(raw: bytes, part: Entity) -> bytes:
         body = binascii.a2b_qp(body)
     elif part.encoding == "base64":
         digits = body.translate(None, delete=_NOT_BASE64)
-        body = binascii.a2b_base64(digits[: len(digits) // 4 * 4] + _rest_of(digits))
+        body = b64decode(digits[: len(digits) // 4 * 4] + _rest_of(digits))
     return body.replace(b"\0", b"")
 
 

@@ -7,8 +7,9 @@ one line: the token with the bytes that share its first and last quantum, which 
 import binascii
 import re
 from collections.abc import Sequence
-from itertools import chain
-from struct import iter_unpack
+from struct import unpack_from
+
+from pybase64 import b64decode, b64encode
 
 from ledger.token import TOKEN_CHARACTERS
 from relay.mime.segments import Draft
@@ -32,7 +33,7 @@ def decode_base64(body: bytes) -> bytes | None:
     core = body.rstrip(b"\r\n")
     padding = len(core) - len(core.rstrip(b"="))
     try:
-        text = binascii.a2b_base64(core)
+        text = b64decode(core)
     except binascii.Error:
         return None
     # The decoder skips what is not of the alphabet and stops at padding: then bytes are missing.
@@ -40,7 +41,7 @@ def decode_base64(body: bytes) -> bytes | None:
     if (len(text) + padding) % _BYTES or not _line_ends_are(core, len(core) - characters):
         return None
     # RFC 4648 3.5: the bits left over by padding may be something else than zeros.
-    if padding and not core.endswith(_encode(text[padding - _BYTES :])):
+    if padding and not core.endswith(b64encode(text[padding - _BYTES :])):
         return None
     return text
 
@@ -75,11 +76,11 @@ def splice_base64(
         whole = len(pending) // _BYTES * _BYTES
         lead = pending[whole:]
         missing = -len(lead) % _BYTES  # the token itself is whole quanta
-        lines.write(_encode(pending[:whole]))
+        lines.write(b64encode(pending[:whole]))
         tail = following[:missing]
         lines.leave(Slot(blank.kind, blank.number, SlotEncoding.BASE64, lead, tail, blank.html))
         pending = following[missing:]
-    lines.write(_encode(pending))
+    lines.write(b64encode(pending))
     draft.keep(base + len(core), base + len(body))
     return draft.close()
 
@@ -110,8 +111,8 @@ class _Lines:
             self._column += len(encoded)
             self._draft.write(encoded)
             return
-        lines = [encoded[:room]] if self._column else []
-        lines += _cut(encoded, room if self._column else 0, self._width)
+        lines = _cut(encoded, room if self._column else 0, self._width)
+        self._draft.write((encoded[:room] + self._line_end) if self._column else b"")
         self._column = len(lines[-1])
         self._draft.write(self._line_end.join(lines))
 
@@ -128,13 +129,18 @@ class _Lines:
 
 def _cut(encoded: bytes, start: int, width: int) -> list[bytes]:
     """Return what stands from `start` on, in lines."""
-    # Eight lines in one step: a third of the time that a slice for each line takes.
-    eight = 8 * width
-    end = start + (len(encoded) - start) // eight * eight
-    by_eight = iter_unpack(f"{width}s" * 8, memoryview(encoded)[start:end])
-    lines = [*chain.from_iterable(by_eight)]
-    lines += [encoded[at : at + width] for at in range(end, len(encoded), width)]
+    # Many lines in one step: a third of the time that a slice for each line takes.
+    lines: list[bytes] = []
+    while whole := min((len(encoded) - start) // width, _AT_ONCE):
+        lines += unpack_from(f"{width}s" * whole, encoded, start)
+        start += whole * width
+    if start < len(encoded):
+        lines.append(encoded[start:])
     return lines
+
+
+_AT_ONCE = 32
+"""Lines; the module keeps the forms it was asked for, a hundred of them."""
 
 
 def _join(text: bytes, first: int, edits: Sequence[Edit]) -> tuple[bytes, list[tuple[Slot, bytes]]]:
@@ -163,7 +169,3 @@ def _raw_offset(core: bytes, characters: int) -> int:
         breaks = core.count(b"\n", seen, goal) + core.count(b"\r", seen, goal)
         seen, goal = goal, goal + breaks
     return seen
-
-
-def _encode(text: bytes) -> bytes:
-    return binascii.b2a_base64(text, newline=False)
