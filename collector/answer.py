@@ -68,40 +68,24 @@ NOT_FOUND = Answer(
     ),
 )
 
-NOTICE = Answer(
-    200,
-    _HTML,
-    _page(
-        "What this host is",
-        "An organisation that sends mail uses this host to learn whether its mail is read. "
-        "Its mail may hold a small image, loaded from here when the mail is shown, and links "
-        "that lead through here to where they say.",
-        "When you load such an image or follow such a link, the time, the kind of program and a "
-        "part of your network address may be recorded for the sender, or only that somebody did, "
-        "as the sender has set it up and as you have agreed. No cookie is set.",
-        "To object, or to learn what is recorded of you, answer the mail: its sender is "
-        "responsible for it and can stop it for you. You can also tell your mail program not to "
-        "load images from the network.",
-    ),
-)
-
 _HEALTH = Answer(200, _TEXT, b"ok\n")
 _ROBOTS = Answer(200, _TEXT, b"User-agent: *\nDisallow: /c/\nDisallow: /o/\nDisallow: /w/\n")
 METHOD_NOT_ALLOWED = Answer(405, _headers("text/plain; charset=utf-8", Allow="GET, HEAD, OPTIONS"))
+PAGE_NOT_ALLOWED = Answer(
+    405, _headers("text/plain; charset=utf-8", Allow="GET, HEAD, OPTIONS, POST")
+)
 
 _PAGES: Mapping[Page, Answer] = MappingProxyType(
     {
-        Page.NOTICE: NOTICE,
         Page.HEALTH: _HEALTH,
         Page.ROBOTS: _ROBOTS,
-        Page.NOT_FOUND: NOT_FOUND,
     }
 )
 
 
 def answer_page(page: Page) -> Answer:
-    """Return the response for what is no hit."""
-    return _PAGES[page]
+    """Return the response for what is no hit and the same for everybody."""
+    return _PAGES.get(page, NOT_FOUND)
 
 
 def answer_click(url: str) -> Answer:

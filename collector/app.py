@@ -4,23 +4,31 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from aiohttp import web
 
 from collector.answer import Answer
-from collector.collect import Collect, Practice, Request
+from collector.collect import Collect, Practice
 from collector.journal import LEDGER_WAIT_MS, Journal
+from collector.leaflet import Leaflet, Operator
 from collector.networks import IpNetwork, client_address
+from collector.read import Reader
+from collector.recipient import MAX_FORM_BYTES, RecipientPage
+from collector.request import Request
+from collector.wishes import Places, Terms, Wishes
 from config.settings import Settings
 from ledger import schema
 from ledger.engine import Store
-from ledger.keys import KeyRing
+from ledger.keys import KeyRing, load_audit_key
 from ledger.migrate import Stores, open_store
 
 IDLE_S = 30.0
 """How long a kept connection may be silent: mail programs fetch a mail's images at once."""
+
+FORM_S = 10.0
+"""How long a form may take to come in: it is a few hundred bytes."""
 
 STOP_S = 5.0
 """How long requests under way may take at the end."""
@@ -37,9 +45,15 @@ async def run_collector(
     hasty = Store(settings.database.url, LEDGER_WAIT_MS)
     spill_file = settings.server.state_dir / "spill.db"
     spill = await open_store(f"sqlite+aiosqlite:///{spill_file}", schema.spill)
-    journal = Journal(stores.ledger, hasty, spill, keys)
-    collect = Collect(_practice(settings, keys), journal)
+    wishes = Wishes(Places(spill, hasty, stores.spool), keys, _terms(settings))
+    await wishes.recall()
+    journal = Journal(stores.ledger, hasty, spill, keys, lambda: wishes.withdrawn)
+    reader = Reader(keys.keys, journal.link_of)
+    leaflet = Leaflet(Operator(settings.privacy.notice, settings.privacy.contact))
+    page = RecipientPage(leaflet, reader, stores.ledger, keys, wishes)
+    collect = Collect(_practice(settings, keys), journal, reader, page.receive)
     tasks = (
+        asyncio.create_task(wishes.follow(), name="collector.wishes"),
         asyncio.create_task(journal.write_batches(), name="collector.journal"),
         asyncio.create_task(collect.classify_recorded(), name="collector.classify"),
     )
@@ -51,6 +65,7 @@ async def run_collector(
         yield tuple(address[1] for address in runner.addresses)
     finally:
         await runner.cleanup()
+        wishes.stop()
         journal.stop()
         await asyncio.gather(*tasks)
         await spill.close()
@@ -72,13 +87,17 @@ def _practice(settings: Settings, keys: KeyRing) -> Practice:
     oldest = keys.keys[min(keys.keys)].secret
     secret = hashlib.blake2b(key=oldest[:64], person=b"indicia network").digest()
     return Practice(
-        keys=keys.keys,
         network_secret=secret,
         anonymous_min=settings.tracking.anonymous_min,
         keep_network=settings.privacy.keep_network,
         own_networks=settings.privacy.own_networks,
         honour_gpc=settings.privacy.honour_gpc,
     )
+
+
+def _terms(settings: Settings) -> Terms:
+    base_url = settings.tracking.base_url
+    return Terms(f"{base_url}/w/", base_url, load_audit_key(settings.keys_dir))
 
 
 def _handler(
@@ -91,6 +110,7 @@ def _handler(
             target=request.raw_path,
             client=client_address(request.remote, forwarded, trusted),
             headers={name.lower(): value for name, value in request.headers.items()},
+            body=await _form(request) if request.method == "POST" else b"",
         )
         try:
             return _response(await collect.take_request(asked))
@@ -99,6 +119,18 @@ def _handler(
             raise
 
     return handle
+
+
+async def _form(request: web.BaseRequest) -> bytes:
+    """Return the body of a request, as much of it as a form can have and as comes in time."""
+    body = b""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FORM_S):
+            while len(body) <= MAX_FORM_BYTES and (
+                more := await request.content.read(MAX_FORM_BYTES)
+            ):
+                body += more
+    return body
 
 
 def _response(answer: Answer) -> web.Response:

@@ -59,8 +59,19 @@ _log = structlog.get_logger()
 class Journal:
     """The writer of one process."""
 
-    def __init__(self, ledger: Store, hasty: Store, spill: Store, keys: KeyRing) -> None:
-        """Take the ledger to read, the same with a wait of LEDGER_WAIT_MS to write, the spill."""
+    def __init__(
+        self,
+        ledger: Store,
+        hasty: Store,
+        spill: Store,
+        keys: KeyRing,
+        withdrawn: Callable[[], frozenset[int]] = frozenset,
+    ) -> None:
+        """Take the ledger to read, the same with a wait of LEDGER_WAIT_MS to write, the spill.
+
+        `withdrawn` returns the copies of which a withdrawal is not on record yet.
+        """
+        self._withdrawn = withdrawn
         self._ledger = ledger
         self._hasty = hasty
         self._spill = Spill(spill, keys)
@@ -176,6 +187,8 @@ class Journal:
                 _log.warning("ledger.unwritten", hits=len(batch), why=_brief(error))
             else:
                 self._recorded.set()
+        withdrawn = self._withdrawn()
+        waiting = [hit for hit in waiting if hit.copy_id not in withdrawn]
         return not waiting or await self._spill.keep(waiting)
 
     async def _enter(self, batch: Sequence[RecordedHit]) -> Sequence[RecordedHit]:
@@ -183,7 +196,9 @@ class Journal:
 
         Raises SQLAlchemyError or OSError where the ledger can not be written now.
         """
-        waiting = await self._hasty.transact(partial(self._permits.enter, batch=batch))
+        waiting = await self._hasty.transact(
+            partial(self._permits.enter, batch=batch, withdrawn=self._withdrawn())
+        )
         self._readable_since = self._readable_since or datetime.now(UTC)
         return waiting
 

@@ -4,6 +4,7 @@ Consent is asked in the transaction that records: no hit enters after a denial i
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from sqlalchemy import Connection
 
@@ -25,15 +26,28 @@ class Permits:
         self._by_copy: dict[int, Permit] = {}
         self._last_consent = 0
 
-    def enter(self, connection: Connection, batch: Sequence[RecordedHit]) -> list[RecordedHit]:
-        """Record hits as far as consent and the switch allow; return those of unknown copies."""
+    def enter(
+        self,
+        connection: Connection,
+        batch: Sequence[RecordedHit],
+        withdrawn: AbstractSet[int] = frozenset(),
+    ) -> list[RecordedHit]:
+        """Record hits as far as consent and the switch allow; return those of unknown copies.
+
+        Of the copies in `withdrawn` a recipient has withdrawn, which is not on record yet.
+        """
         last = last_consent(connection)
         if last != self._last_consent or len(self._by_copy) > _MOST:
             self._by_copy.clear()
             self._last_consent = last
-        asked = {hit.copy_id for hit in batch} - self._by_copy.keys()
-        if asked:
-            self._by_copy.update(read_permits(connection, asked))
-        admission = admit_hits(batch, self._by_copy, read_switch(connection))
+        asked = {hit.copy_id for hit in batch}
+        if new := asked - self._by_copy.keys():
+            self._by_copy.update(read_permits(connection, new))
+        permits = self._by_copy
+        if narrowed := asked & withdrawn:
+            # Of an unknown copy it may be anybody's withdrawal: nothing waits for it.
+            known = read_permits(connection, narrowed, withdrawn=True)
+            permits = permits | dict.fromkeys(narrowed, Permit.NOTHING) | dict(known)
+        admission = admit_hits(batch, permits, read_switch(connection))
         insert_hits(connection, admission.entering)
         return admission.waiting

@@ -11,6 +11,7 @@ from ledger.token import HitKind
 
 _AUTHORITY = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 _OPEN, _OPEN_END, _CLICK = b"/o/", b".gif", b"/c/"
+_OWN, _CONFIRM = b"/w/", b"/w/confirm/"
 
 
 class Page(Enum):
@@ -32,7 +33,36 @@ class Asked:
     """Of a click: all that follows the token, query included, fragment not."""
 
 
-def read_target(raw: str) -> Asked | Page:
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """The recipient's own page of one mail is asked for, by a link of it; nothing is checked."""
+
+    token: bytes
+    destination: bytes | None = None
+    """None: there was nothing after the token, as of a pixel."""
+
+    def readings(self) -> tuple[Asked, ...]:
+        """Return which links of the mail may be meant, the likelier first."""
+        click = Asked(HitKind.CLICK, self.token, self.destination or b"")
+        if self.destination is None:
+            return Asked(HitKind.OPEN, self.token), click
+        return (click,)
+
+    @property
+    def target(self) -> str:
+        """The target that asks for it; of what was pasted, it may hold what is no URL."""
+        tail = b"" if self.destination is None else b"/" + self.destination
+        return (_OWN + self.token + tail).decode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """The page that a mail of ours leads to."""
+
+    code: bytes
+
+
+def read_target(raw: str) -> Asked | Leaf | Confirm | Page:
     """Return what the target of a request line asks for, as aiohttp's `raw_path` gives it."""
     target = raw.encode("utf-8", "surrogateescape")
     # RFC 9112 3.2.2: the absolute form must be taken too
@@ -46,7 +76,16 @@ def read_target(raw: str) -> Asked | Page:
     path = target.partition(b"?")[0]
     if path.startswith(_OPEN):
         return Asked(HitKind.OPEN, path[len(_OPEN) :].removesuffix(_OPEN_END))
+    if path.startswith(_CONFIRM):
+        return Confirm(path[len(_CONFIRM) :])
+    if path.startswith(_OWN):
+        return _read_leaf(target[len(_OWN) :])
     return _PAGES.get(path, Page.NOT_FOUND)
+
+
+def _read_leaf(said: bytes) -> Leaf:
+    token, slash, destination = said.partition(b"/")
+    return Leaf(token, destination) if slash else Leaf(token.partition(b"?")[0])
 
 
 def spellings(destination: bytes) -> tuple[bytes, ...]:

@@ -319,6 +319,12 @@ class Privacy(Section):
     """Hits from here are our own people's: labelled `self` and never notified."""
     honour_gpc: Switch = True
     """A click with `Sec-GPC: 1` is redirected and counted as anonymous."""
+    notice: str = ""
+    """Your own words on the page at the root of the tracking host, where recipients look what is
+    recorded of them: who is responsible, on what legal basis. Plain text; an empty line begins
+    a paragraph."""
+    contact: str = ""
+    """Who answers questions about personal data, as that page names him: a mail address, a name."""
 
 
 class Settings(BaseSettings):

@@ -89,13 +89,21 @@ class Consents:
         return Consent.UNKNOWN
 
 
-def permit_for(mode: TrackingMode, recipients: Collection[Address], consents: Consents) -> Permit:
+def permit_for(
+    mode: TrackingMode,
+    recipients: Collection[Address],
+    consents: Consents,
+    *,
+    withdrawn: bool = False,
+) -> Permit:
     """Return what may be recorded of hits on a copy of a mode for some recipients.
+
+    `withdrawn`: one of them has withdrawn, which is not among the consents yet.
 
     Law: no denial widens it.
     """
     if mode is TrackingMode.ANONYMOUS:
         return Permit.FULL  # nothing in the record ties its hits to any of them
-    if not any(consents.of(one) is Consent.DENIED for one in recipients):
+    if not withdrawn and not any(consents.of(one) is Consent.DENIED for one in recipients):
         return Permit.FULL
     return Permit.NOTHING if len(recipients) == 1 else Permit.ANONYMOUS

@@ -49,8 +49,13 @@ def read_switch(connection: Connection) -> Switch:
     return Switch(tuple((at, bool(value)) for at, value in connection.execute(_SWITCHED)))
 
 
-def read_permits(connection: Connection, copy_ids: Collection[int]) -> Mapping[int, Permit]:
-    """Return what may be recorded of hits on copies; a copy that is not on record is missing."""
+def read_permits(
+    connection: Connection, copy_ids: Collection[int], *, withdrawn: bool = False
+) -> Mapping[int, Permit]:
+    """Return what may be recorded of hits on copies; a copy that is not on record is missing.
+
+    `withdrawn`: of each of them a recipient has withdrawn, which is not on record yet.
+    """
     modes: dict[int, TrackingMode] = {}
     recipients: dict[int, list[Address]] = {}
     for copy_id, mode, recipient in connection.execute(_COPIES, {"copies": list(copy_ids)}):
@@ -60,6 +65,6 @@ def read_permits(connection: Connection, copy_ids: Collection[int]) -> Mapping[i
     everybody = [one for some in recipients.values() for one in some]
     told = read_consents(connection, everybody)
     return {
-        copy_id: permit_for(mode, recipients.get(copy_id, ()), told)
+        copy_id: permit_for(mode, recipients.get(copy_id, ()), told, withdrawn=withdrawn)
         for copy_id, mode in modes.items()
     }

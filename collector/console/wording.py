@@ -227,6 +227,8 @@ _ACTIONS = {
     "token.revoked": "revoked the API token",
     "send.viewed": "looked at the mail",
     "copy.viewed": "read a captured copy of the mail",
+    "tracking.withdrawn": "withdrew tracking of",
+    "tracking.restored": "took back the withdrawal of",
     "queue.retried": "had the relay try again",
     "queue.held": "held in the queue",
     "queue.released": "released in the queue",

@@ -211,10 +211,10 @@ async def test_of_an_anonymous_copy_no_client_data_reaches_the_disk(served: Any)
 
 
 async def test_pages_say_what_this_host_is(served: Any) -> None:
-    notice = await served.ask("/")
+    notice = await served.ask("/", {"Accept-Language": "en"})
     assert notice.status == 200
     assert b"object" in notice.body
-    assert b"<form" not in notice.body
+    assert b'<form method="post" action="/">' in notice.body
     assert (await served.ask("/healthz")).body == b"ok\n"
     assert b"Disallow: /c/" in (await served.ask("/robots.txt")).body
     assert (await served.ask("/elsewhere")).status == 404

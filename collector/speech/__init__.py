@@ -1,0 +1,1 @@
+"""The recipient's page in the languages it speaks."""
