@@ -119,6 +119,7 @@ def test_a_told_fact_is_plain_json() -> None:
         "recipient_type": "to",
         "reply": "250 OK",
         "upstream": "u",
+        "reasons": [],
     }
 
 
