@@ -28,6 +28,7 @@ from relay.forward import Forwarder
 from relay.intake import Intake
 from relay.lessee import bury_dead, hold_name
 from relay.listening import listen
+from relay.post import Post
 from relay.retry import RetryTimes
 from relay.shrink import shrink_when_short
 from relay.signers import load_signers
@@ -61,6 +62,7 @@ async def run_relay(
         _tending(settings, stores),
         _shrinking(stores),
         _forwarding(stores, spool),
+        _posting(settings, stores, spool, keys),
         _standing(settings, stores) as standing,
         _dispatching(settings, spool, keys, standing),
         listen(settings, stores.ledger, _intake(spool, keys, standing).take_in) as ports,
@@ -124,6 +126,19 @@ async def _spooling(stores: Stores, lessee: str) -> AsyncIterator[Spool]:
 async def _forwarding(stores: Stores, spool: Spool) -> AsyncIterator[None]:
     forward = partial(Forwarder(stores.spool, stores.ledger, spool.remembered).run, spool.owed)
     task = asyncio.create_task(_keep_running("forward", forward), name="relay.forward")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def _posting(
+    settings: Settings, stores: Stores, spool: Spool, keys: KeyRing
+) -> AsyncIterator[None]:
+    post = Post(stores.spool, spool, settings.server.hostname, keys.current.key_id)
+    task = asyncio.create_task(_keep_running("post", post.run), name="relay.post")
     try:
         yield
     finally:
