@@ -21,10 +21,12 @@ MAX_LINE = 76  # RFC 2045 6.7 (5): with the `=` of a soft line break
 _ROOM = MAX_LINE - 1
 _EQUALS = 0x3D
 _BLANKS = (b" ", b"\t")
+_BLANK_BYTES = b" \t"
 _MAX_CARRIED = 30
 """Bytes of kept text that our last line takes along, so that the next begins with a safe one."""
 
 _ENDS_HERE = re.compile(rb"[ \t]*(?:\r?\n|\Z)")
+_BEFORE_END = (b"", b" ", b"\t", b"\r", b"\n")
 _PLAIN = re.compile(rb"[ -~]*")
 _TO_ENCODE = re.compile(rb"[^\t -<>-~]|[\t ]\Z")  # RFC 2045 6.7 (1), (3)
 _UNSAFE = rb"[-.]|From "
@@ -130,7 +132,7 @@ class _Splicer:
         `following` is where the next change begins.
         """
         first, last = change.first, change.last
-        ends_here = _ENDS_HERE.match(self._body, first) is not None
+        ends_here = self._ends_at(first)
         if ends_here and self._body[max(first - 1, 0) : first] in _BLANKS:
             return PassThrough(PassReason.BROKEN_ENCODING, "white space at the end of a line")
         carried = self._carried(last)
@@ -143,7 +145,7 @@ class _Splicer:
         self._keep(first)
         self._write(change.pieces)
         self._at = last
-        if _ENDS_HERE.match(self._body, last) and following != last:
+        if following != last and self._ends_at(last):
             if self._space:
                 self._soft_break()  # else readers drop the space (RFC 2045 6.7 (3))
             return None
@@ -163,6 +165,11 @@ class _Splicer:
         self._keep(min(self._at + carried, stop))
         self._soft_break()
         return None
+
+    def _ends_at(self, at: int) -> bool:
+        """Tell whether a line has nothing but white space from there on."""
+        begins = self._body[at : at + 1] in _BEFORE_END  # quicker than the pattern, and mostly not
+        return begins and _ENDS_HERE.match(self._body, at) is not None
 
     def _line_content_end(self) -> int:
         end = self._body.find(b"\n", self._at)
@@ -189,7 +196,7 @@ class _Splicer:
             return
         self._draft.keep(self._base + self._at, self._base + until)
         self._column = self._column_at(until)
-        self._space = self._body[until - 1] in b" \t"
+        self._space = self._body[until - 1] in _BLANK_BYTES
         self._at = until
 
     def _keep_with_break(self, until: int) -> bool:
