@@ -15,7 +15,8 @@ _MAX_URL = 100
 def explained_lines(explained: Sequence[Explained]) -> Iterator[str]:
     """Return a table of the recipients, then what decided, then the parts and links.
 
-    What is alike for several recipients is told once.
+    What is alike for several recipients is told once.  Of what was only observed, what would have
+    been done comes after it.
     """
     head = ("recipient", "as", "mode", "opens", "clicks", "copy")
     yield from table([head, *map(_recipient_row, explained)])
@@ -29,6 +30,10 @@ def explained_lines(explained: Sequence[Explained]) -> Iterator[str]:
         yield from table([*map(_part_row, content["parts"])], indent="  ")
         yield from table([*map(_link_row, content["links"])], indent="  ")
     yield from _ignored_lines(explained[0].get("ignored", ()))
+    unobserved = [one["unobserved"] for one in explained if "unobserved" in one]
+    if unobserved:
+        yield from ("", "“observe” is on. Without it, this would happen:", "")
+        yield from explained_lines(unobserved)
 
 
 def _recipient_row(one: Explained) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 import difflib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,6 @@ from relay.promise import Stored
 from relay.reply import Reply
 from relay.sign import Seal
 from relay.stamp import stamp_copy
-from relay.verdict import PassReason
 
 STANDARD_INPUT = "-"
 _KEY = TokenKey(0, bytes(MIN_SECRET_BYTES))
@@ -50,25 +49,13 @@ def explain_message(settings: Settings, supposed: Supposed, *, as_json: bool) ->
 
     Raises Failure where the message would not be taken.
     """
-    submission, policy = _given(settings, supposed)
-    stored = _suppose(submission, policy)
-    explained = stored.fact.verdict
-    unobserved: Sequence[Mapping[str, object]] = ()
-    if _is_observed(stored):
-        unobserved = _suppose(submission, replace(policy, observe=False)).fact.verdict
+    explained = _suppose(*_given(settings, supposed)).fact.verdict
     if as_json:
-        for number, recipient in enumerate(explained):
-            without = {"unobserved": unobserved[number]} if unobserved else {}
-            print_json({**recipient, **without})
+        for recipient in explained:
+            print_json(recipient)
         return
     for line in explained_lines(explained):
         print_line(line)
-    if unobserved:
-        print_line()
-        print_line("“observe” is on. Without it, this would happen:")
-        print_line()
-        for line in explained_lines(unobserved):
-            print_line(line)
 
 
 def preview_message(
@@ -113,11 +100,6 @@ def _suppose(submission: Submission, policy: Policy) -> Stored:
     # Numbered, not drawn: the same preview is the same bytes.
     copies = (replace(copy, copy_id=number) for number, copy in enumerate(stored.copies, 1))
     return replace(stored, copies=tuple(copies))
-
-
-def _is_observed(stored: Stored) -> bool:
-    passed = stored.template.passed
-    return passed is not None and passed.reason is PassReason.OBSERVE
 
 
 def _submission(settings: Settings, supposed: Supposed) -> Submission:

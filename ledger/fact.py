@@ -150,23 +150,37 @@ def pack_verdict(verdict: Sequence[Mapping[str, object]]) -> Json:
     """
     contents: list[dict[str, object]] = []
     known: dict[tuple[int, ...], int] = {}
-    recipients = []
-    for said in verdict:
+
+    def pack(said: Mapping[str, object]) -> list[object]:
         content = {name: said[name] for name in _CONTENT if name in said}
         # The same list is the same content: equal lists that are not one are only packed less.
         number = known.setdefault(tuple(id(value) for value in content.values()), len(contents))
         if number == len(contents):
             contents.append(content)
         own = {name: value for name, value in said.items() if name not in _CONTENT}
-        recipients.append([own, number])
-    return {"recipients": recipients, "contents": contents}
+        unobserved = own.get(UNOBSERVED)
+        if isinstance(unobserved, Mapping):
+            own[UNOBSERVED] = pack(unobserved)
+        return [own, number]
+
+    return {"recipients": [pack(said) for said in verdict], "contents": contents}
 
 
 def unpack_verdict(packed: Json) -> tuple[Json, ...]:
     """Return the objects of `explain --json` that pack_verdict has packed."""
     contents = packed["contents"]
-    return tuple({**own, **contents[number]} for own, number in packed["recipients"])
 
+    def unpack(own: Json, number: int) -> Json:
+        said = {**own, **contents[number]}
+        if UNOBSERVED in said:
+            said[UNOBSERVED] = unpack(*said[UNOBSERVED])
+        return said
+
+    return tuple(unpack(own, number) for own, number in packed["recipients"])
+
+
+UNOBSERVED = "unobserved"
+"""In a verdict under `observe`: what would have been done, as an object of the same form."""
 
 _CONTENT = ("parts", "links", "ignored")
 

@@ -6,12 +6,14 @@ what tracking needs costs the tracking, never the mail.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 
 import structlog
 
+from ledger.fact import UNOBSERVED
 from ledger.ident import RANDOM_BITS, new_ident
 from ledger.token import TokenKey
 from relay.compile import compile_template
@@ -19,7 +21,7 @@ from relay.explain import explain_send
 from relay.facts import accepted_fact
 from relay.fault import pass_for_fault
 from relay.judge import IN_A_LOOP, LOOP_RECEIVED, judge
-from relay.mail import Submission
+from relay.mail import Entity, Submission
 from relay.mime.entity import parse_entity
 from relay.policy import Policy
 from relay.promise import CopyIdTaken, SpoolError, Stored, Unstorable
@@ -29,7 +31,7 @@ from relay.send import Send
 from relay.split import split_copies
 from relay.spool import Spool
 from relay.untouched import count_received, leave_untouched, untouched_copy
-from relay.verdict import PassReason, PassThrough, Refuse
+from relay.verdict import Accept, PassReason, PassThrough, Refuse
 
 _LONG_BYTES = 256 * 1024
 """Compiling more takes over 5 ms, and the loop has others to serve: it is done in a thread."""
@@ -116,9 +118,22 @@ def _prepare_tracked(submission: Submission, policy: Policy, key_id: int) -> Sto
     template = compile_template(submission, entity, verdict, policy)
     copies = split_copies(submission.send_id, verdict, template, key_id, _draw_copy_ids())
     explained = explain_send(verdict, template, copies)
+    if template.passed is not None and template.passed.reason is PassReason.OBSERVE:
+        unobserved = _explain_unobserved(submission, entity, verdict, policy)
+        explained = tuple(
+            {**one, UNOBSERVED: other} for one, other in zip(explained, unobserved, strict=True)
+        )
     send = Send(submission, verdict, template, copies)
     fact = accepted_fact(send, explained, _draw_event_ids(submission))
     return Stored(submission, template, copies, fact)
+
+
+def _explain_unobserved(
+    submission: Submission, entity: Entity, accept: Accept, policy: Policy
+) -> Sequence[Mapping[str, object]]:
+    """Return what would be done without `observe`."""
+    template = compile_template(submission, entity, accept, replace(policy, observe=False))
+    return explain_send(accept, template, split_copies("", accept, template, 0, count()))
 
 
 def _prepare_untouched(

@@ -11,6 +11,7 @@ from collector.console.page import render_page
 from collector.console.stories import tell_stories
 from ledger.event import Event
 from ledger.events import EventFilter, select_events
+from ledger.fact import UNOBSERVED
 from ledger.ident import is_ident
 from ledger.mode import TrackingMode
 from ledger.summary import list_summaries, read_send
@@ -47,14 +48,18 @@ async def show_message(request: web.Request) -> web.Response:
         )
     await record_view(request, "send.viewed", send_id)
     stories = tell_stories(events)
-    recipients = recipient_lines(send.verdict, events)
+    # Of what was only observed, what would have been done is what there is to see.
+    observed = any(UNOBSERVED in one for one in send.verdict)
+    verdict = [one.get(UNOBSERVED, one) for one in send.verdict]
+    recipients = recipient_lines(verdict, events)
     shown = {
         "send": send,
         "story": stories[0] if stories else None,
         "recipients": recipients,
         "tracked": any(line.mode != TrackingMode.OFF for line in recipients),
-        "links": link_lines(send.verdict, events),
-        "parts": left_parts(send.verdict),
+        "observed": observed,
+        "links": link_lines(verdict, events),
+        "parts": left_parts(verdict),
         "timeline": sorted((event for _, event in reversed(events)), key=_when),
         "cut": len(events) == STORY_EVENTS,
         "latest": events[0][0] if events else 0,

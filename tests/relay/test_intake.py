@@ -232,3 +232,19 @@ async def test_what_can_not_be_written_goes_out_as_it_came(
     (claim,) = await spool.claim(10, NOW, 60)
     assert claim.template.original.endswith(RAW[RAW.index(b"Message-ID") :])
     assert [line["fault"] for line in logs if line["event"] == "tracking.failed"]
+
+
+async def test_of_what_is_only_observed_what_would_have_been_done_is_recorded(
+    spool: Spool, store: Store
+) -> None:
+    observing = replace(POLICY, observe=True)
+    assert (await Intake(lambda: observing, spool, 7).take_in(submission())).code == 250
+    (claim,) = await spool.claim(9, NOW, 60)
+    assert claim.copy.layout is None
+    async with store.read() as connection:
+        facts = [one.fact for one in await read_owed(connection, 9)]
+    (accepted,) = [fact for fact in facts if isinstance(fact, SendAccepted)]
+    said = accepted.verdict[0]
+    assert (said["mode"], said["unobserved"]["mode"]) == ("off", "individual")  # type: ignore[index] # JSON
+    assert {part["reason"] for part in said["parts"]} == {"observe"}  # type: ignore[attr-defined] # JSON
+    assert said["unobserved"]["parts"][0]["tracked"]  # type: ignore[index] # JSON
