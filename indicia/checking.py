@@ -261,9 +261,9 @@ def _secrets_of(upstream: Upstream) -> tuple[Path, ...]:
     oauth, certificate = upstream.oauth, upstream.certificate
     files = (
         upstream.password_file,
-        oauth and oauth.client_secret_file,
-        oauth and oauth.refresh_token_file,
-        certificate and certificate.private_key_file,
+        oauth.client_secret_file if oauth else None,
+        oauth.refresh_token_file if oauth else None,
+        certificate.private_key_file if certificate else None,
     )
     return tuple(file for file in files if file is not None)
 
