@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, String, bindparam, case, delete, exists, func, update
 
 from ledger.fate import Fate
+from ledger.rows import ByKeys
 from ledger.schema import Instant, spooled_copies, spooled_recipients, spooled_sends
 from ledger.spooled import LeasedCopy
 
@@ -42,14 +43,6 @@ class Retry:
 
 def write_answers(connection: Connection, answers: Sequence[Answer]) -> None:
     """Keep the last reply and the state of recipients whose copy is not finished."""
-    statement = (
-        update(spooled_recipients)
-        .where(
-            spooled_recipients.c.copy_id == bindparam("of_copy"),
-            spooled_recipients.c.number == bindparam("of_number"),
-        )
-        .values(state=bindparam("now_state"), reply=bindparam("now_reply"))
-    )
     rows = [
         {
             "of_copy": one.copy_id,
@@ -60,7 +53,17 @@ def write_answers(connection: Connection, answers: Sequence[Answer]) -> None:
         for one in answers
     ]
     if rows:
-        connection.execute(statement, rows)
+        connection.execute(_ANSWER, rows)
+
+
+_ANSWER = (
+    update(spooled_recipients)
+    .where(
+        spooled_recipients.c.copy_id == bindparam("of_copy"),
+        spooled_recipients.c.number == bindparam("of_number"),
+    )
+    .values(state=bindparam("now_state"), reply=bindparam("now_reply"))
+)
 
 
 _UNLEASED = {"lease": None, "lessee": None, "leased_until": None}
@@ -129,10 +132,14 @@ def keep_dead(connection: Connection, copies: Sequence[Retry]) -> None:
         connection.execute(statement, {"copies": [one.copy_id for one in copies]})
 
 
-_DELETE_COPIES = delete(spooled_copies).where(_COPIES)
-_DELETE_SENDS = delete(spooled_sends).where(
-    spooled_sends.c.send_id.in_(bindparam("sends", expanding=True)),
-    ~exists().where(spooled_copies.c.send_id == spooled_sends.c.send_id),
+_DELETE_COPIES = ByKeys(
+    lambda copy_ids: delete(spooled_copies).where(spooled_copies.c.copy_id.in_(copy_ids))
+)
+_DELETE_SENDS = ByKeys(
+    lambda send_ids: delete(spooled_sends).where(
+        spooled_sends.c.send_id.in_(send_ids),
+        ~exists().where(spooled_copies.c.send_id == spooled_sends.c.send_id),
+    )
 )
 
 
@@ -140,5 +147,5 @@ def delete_finished(connection: Connection, finished: Sequence[LeasedCopy]) -> N
     """Delete copies nobody of whom is pending, and each send whose last copy that was."""
     if finished:
         send_ids = sorted({copy.send_id for copy in finished})
-        connection.execute(_DELETE_COPIES, {"copies": [copy.copy_id for copy in finished]})
-        connection.execute(_DELETE_SENDS, {"sends": send_ids})
+        _DELETE_COPIES.run(connection, [copy.copy_id for copy in finished])
+        _DELETE_SENDS.run(connection, send_ids)

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.schema import (
+from ledger.rows import ByKeys, RowInsert
     captured_copies,
     spooled_copies,
     spooled_recipients,
@@ -150,11 +151,17 @@ def insert_sends(
 
     Raises IntegrityError where a copy_id is taken.
     """
-    connection.execute(insert(spooled_sends), list(map(_row, sends)))
-    connection.execute(insert(spooled_copies), list(map(_row, copies)))
-    connection.execute(
-        insert(spooled_recipients), [{**_row(one), "state": PENDING} for one in recipients]
-    )
+    _INSERT_SENDS.run(connection, map(attrgetter(*SpooledSend.__slots__), sends))
+    copy_row, never_tried = attrgetter(*SpooledCopy.__slots__), tuple(_NEVER_TRIED.values())
+    _INSERT_COPIES.run(connection, (copy_row(one) + never_tried for one in copies))
+    recipient_row = attrgetter(*SpooledRecipient.__slots__)
+    _INSERT_RECIPIENTS.run(connection, ((*recipient_row(one), PENDING) for one in recipients))
+
+
+_NEVER_TRIED = {"attempts": 0, "held": False, "delay_noticed": False, "waited_s": 0.0}
+_INSERT_SENDS = RowInsert(spooled_sends, tuple(SpooledSend.__slots__))
+_INSERT_COPIES = RowInsert(spooled_copies, (*SpooledCopy.__slots__, *_NEVER_TRIED))
+_INSERT_RECIPIENTS = RowInsert(spooled_recipients, (*SpooledRecipient.__slots__, "state"))
 
 
 _DUE = (
@@ -211,26 +218,25 @@ def claim_due(
 
 def renew_leases(connection: Connection, leases: Mapping[int, str], until: datetime) -> None:
     """Move the end of leases (copy_id to lease) that are still held."""
-    statement = (
-        update(spooled_copies)
-        .where(
-            spooled_copies.c.copy_id == bindparam("copy"),
-            spooled_copies.c.lease == bindparam("held_lease"),
-        )
-        .values(leased_until=bindparam("until"), due_at=bindparam("until"))
-    )
     rows = [{"copy": copy, "held_lease": lease, "until": until} for copy, lease in leases.items()]
     if rows:
-        connection.execute(statement, rows)
+        connection.execute(_RENEW, rows)
 
 
-_PENDING = (
-    select(*spooled_recipients.c["copy_id", "number", "recipient", "recipient_type"])
+_RENEW = (
+    update(spooled_copies)
     .where(
-        spooled_recipients.c.copy_id.in_(bindparam("copies", expanding=True)),
-        spooled_recipients.c.state == PENDING,
+        spooled_copies.c.copy_id == bindparam("copy"),
+        spooled_copies.c.lease == bindparam("held_lease"),
     )
-    .order_by(spooled_recipients.c.copy_id, spooled_recipients.c.number)
+    .values(leased_until=bindparam("until"), due_at=bindparam("until"))
+)
+_PENDING = ByKeys(
+    lambda copy_ids: (
+        select(*spooled_recipients.c["copy_id", "number", "recipient", "recipient_type"])
+        .where(spooled_recipients.c.copy_id.in_(copy_ids), spooled_recipients.c.state == PENDING)
+        .order_by(spooled_recipients.c.copy_id, spooled_recipients.c.number)
+    )
 )
 
 
@@ -238,7 +244,7 @@ def pending_recipients(
     connection: Connection, copy_ids: Sequence[int]
 ) -> dict[int, tuple[SpooledRecipient, ...]]:
     """Return who is still pending of each copy, in the order of acceptance."""
-    rows = connection.execute(_PENDING, {"copies": copy_ids})
+    rows = _PENDING.run(connection, copy_ids) if copy_ids else ()
     pending = (SpooledRecipient(*row) for row in rows)
     return {copy_id: tuple(some) for copy_id, some in groupby(pending, attrgetter("copy_id"))}
 
@@ -252,20 +258,22 @@ async def read_templates(connection: AsyncConnection, send_ids: Sequence[str]) -
     return {row.send_id: row.template for row in rows}
 
 
-_LEASED = (
-    select(
-        *spooled_copies.c["lease", "copy_id", "send_id", "mode"],
-        *spooled_sends.c["sender", "subject"],
+_LEASED = ByKeys(
+    lambda copy_ids: (
+        select(
+            *spooled_copies.c["lease", "copy_id", "send_id", "mode"],
+            *spooled_sends.c["sender", "subject"],
+        )
+        .join(spooled_sends)
+        .where(spooled_copies.c.copy_id.in_(copy_ids))
+        .with_for_update(of=spooled_copies)
     )
-    .join(spooled_sends)
-    .where(_COPIES)
-    .with_for_update(of=spooled_copies)
 )
 
 
 def leased_copies(connection: Connection, copy_ids: Sequence[int]) -> dict[int, LeasedCopy]:
     """Return copies by their copy_id, locked for this transaction; those settled are missing."""
-    rows = connection.execute(_LEASED, {"copies": copy_ids})
+    rows = _LEASED.run(connection, copy_ids)
     return {copy.copy_id: copy for copy in (LeasedCopy(*row) for row in rows)}
 
 
@@ -328,7 +336,7 @@ async def captured_copy(connection: AsyncConnection, copy_id: int) -> CapturedCo
     return None if row is None else _captured(row)
 
 
-def _row(value: SpooledSend | SpooledCopy | SpooledRecipient | CapturedCopy) -> dict[str, Any]:
+def _row(value: CapturedCopy) -> dict[str, Any]:
     # dataclasses.asdict copies deeply, which costs more than all of SQLite's work.
     return {name: getattr(value, name) for name in value.__slots__}
 

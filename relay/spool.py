@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from ledger import spooled
-from ledger.engine import Store
+from ledger.engine import Store, Where
 from ledger.outbox import Remembered
 from relay.batch import (
     Adopting,
@@ -43,6 +43,9 @@ _MAX_BATCH_BYTES = 32 * 1024 * 1024
 
 _MAX_CACHE_BYTES = 64 * 1024 * 1024
 """Of templates kept unpacked from store to claim: a thousand mails of the usual 5 to 60 KB."""
+
+_FEW = 50
+"""Steps of one row each that may hold up the loop: some 2 ms."""
 
 _LONG_BYTES = 256 * 1024
 """Packing more than this takes milliseconds, and the loop has others to serve: in a thread."""
@@ -188,7 +191,7 @@ class Spool:
             return written
 
         try:
-            written = await self._store.transact(apply)
+            written = await self._store.transact(apply, _where(jobs))
         except Exception as error:  # noqa: BLE001 - whatever it is, each caller must hear of it
             if applied or _is_lost(error):
                 await self._fail(jobs, error)
@@ -283,6 +286,12 @@ async def _unpack(raw: bytes) -> Template:
     if len(raw) < _LONG_BYTES:
         return unpack_template(raw)
     return await asyncio.to_thread(unpack_template, raw)
+
+
+def _where(jobs: Sequence[Job]) -> Where:
+    copies = sum(len(stored.copies) for job in jobs for stored, _ in job.sends)
+    few = len(jobs) <= _FEW and copies <= _FEW and sum(job.size_bytes for job in jobs) < _LONG_BYTES
+    return Where.LOOP if few else Where.THREAD
 
 
 def _is_lost(error: Exception) -> bool:

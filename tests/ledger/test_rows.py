@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.exc import IntegrityError
 
 from ledger import schema
-from ledger.rows import RowInsert, _prepare
+from ledger.rows import ByKeys, RowInsert, _prepare
 
 NAMES = ("send_id", "accepted_at", "size_bytes", "base_url", "verdict", "tags", "metadata")
 ROWS = [
@@ -53,3 +53,19 @@ def test_the_statement_is_made_for_postgresql_too(table: Table) -> None:
     ready = _prepare(RowInsert(table, names, once=True), dialect)
     assert ready.sql.count("$") == len(names)
     assert ready.sql.endswith("ON CONFLICT DO NOTHING")
+
+
+def test_rows_are_found_by_as_many_keys_as_there_are(tmp_path: Path) -> None:
+    found = ByKeys(
+        lambda keys: select(schema.sends.c.send_id).where(
+            schema.sends.c.base_url == "u", schema.sends.c.send_id.in_(keys)
+        )
+    )
+    engine = create_engine(f"sqlite:///{tmp_path}/l.db")
+    schema.sends.create(engine)
+    with engine.begin() as connection:
+        RowInsert(schema.sends, NAMES).run(connection, ROWS)
+        for keys in (["2"], ["3", "1", "9"], ["1", "2", "3"]):
+            rows = found.run(connection, keys)
+            assert sorted(send_id for (send_id,) in rows) == sorted(set(keys) - {"9"})
+    engine.dispose()

@@ -493,7 +493,7 @@ async def test_a_stuck_upstream_keeps_no_other_mail_waiting(
         assert len(dispatch._running) <= 2 * 10 + 1  # the last may not be settled yet
         assert stuck.connections <= 2
         stuck.cut()
-        await dispatch.stop(0.1)
+        await dispatch.stop(5)
     async with store.read() as connection:
         queue = await list_queue(connection, 1000)
     # Those that were under way went by the other upstream when theirs was cut.

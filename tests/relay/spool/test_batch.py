@@ -51,7 +51,7 @@ class Watched:
         self._transact = store.transact
         monkeypatch.setattr(store, "transact", self.transact)
 
-    async def transact(self, work: Callable[[Connection], object]) -> object:
+    async def transact(self, work: Callable[[Connection], object], _where: object = None) -> object:
         def watched(connection: Connection) -> object:
             if self.at_write:
                 raise self.at_write.pop(0)

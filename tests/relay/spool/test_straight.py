@@ -126,7 +126,7 @@ async def test_room_is_given_back_where_nothing_was_stored(
         await spool.store(stored(copy_id=77))
     assert carrier.room == 1
 
-    async def failing(_work: object) -> object:
+    async def failing(*_: object) -> object:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(store, "transact", failing)
