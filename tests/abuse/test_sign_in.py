@@ -37,7 +37,7 @@ from relay.mail import Credential
 from relay.reply import Reply
 
 GUESSES = int(os.environ.get("GUESSES", "300"))
-SAMPLES = int(os.environ.get("SAMPLES", "12"))
+SAMPLES = int(os.environ.get("SAMPLES", "8"))
 CONNECTIONS = 20
 PASSWORD = "correct horse"
 OWNER = "owner@sender.test"
@@ -70,11 +70,15 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
+@pytest.fixture(scope="session")
+def hashed() -> str:
+    return hash_password(PASSWORD)
+
+
 @pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[Store]:
+async def ledger(tmp_path: Path, hashed: str) -> AsyncIterator[Store]:
     folder = f"sqlite+aiosqlite:///{tmp_path}"
     stores = await open_stores(f"{folder}/ledger.db", f"{folder}/spool.db")
-    hashed = hash_password(PASSWORD)
     author = Author("operator", datetime.now(UTC), b"k" * 32)
     for name in (OWNER, GONE):
         account = Account(name, Role.AUDITOR, password_hash=hashed, disabled=name == GONE)
