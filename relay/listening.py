@@ -19,6 +19,7 @@ from relay.accept.checks import Elsewhere, Users
 from relay.accept.connection import Tls
 from relay.accept.door import Door
 from relay.accept.entrance import Entrance
+from relay.accept.memory import Memory
 from relay.accept.room import has_room
 from relay.accept.session import Session, Terms
 from relay.accept.sign_in import SignIn
@@ -91,6 +92,7 @@ async def _terms(settings: Settings, sign_in: SignIn | None, take_in: TakeIn) ->
         tls=await asyncio.to_thread(_tls, settings),
         sign_in=sign_in,
         recipients=Allowance(most, _HOUR_S) if most else None,
+        memory=Memory(relay.max_message_bytes),
     )
 
 

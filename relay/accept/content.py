@@ -6,7 +6,7 @@ Law: a canonical message has no lone CR, no lone LF and no NUL, and its last lin
 
 import asyncio
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from relay.reply import Reply
 
@@ -37,17 +37,18 @@ _LONE_LF = Reply(550, "5.6.11", "A LF without CR is in the message")
 _NUL = Reply(550, "5.6.0", "A NUL is in the message")
 
 
-@dataclass(frozen=True, slots=True)
-class _Received:
-    chunks: list[bytes]
-    size_bytes: int
+def _any_size(_size_bytes: int) -> bool:
+    return True
 
 
-async def read_data(reader: asyncio.StreamReader, max_bytes: int) -> bytes | None:
+async def read_data(
+    reader: asyncio.StreamReader, max_bytes: int, may_keep: Callable[[int], bool] = _any_size
+) -> bytes | None:
     """Return what came up to CRLF.CRLF, without it but with the CRLF before the first line.
 
     Nothing may be left unread in `reader`, whose limit is READ_LIMIT_BYTES.  None where more came
-    than a message of `max_bytes` can have; all of it is read, and nothing kept.
+    than a message of `max_bytes` can have, or than `may_keep` allows when it is asked for a size;
+    all of it is read, and nothing kept.
 
     Raises TimeoutError where it takes too long for its size, IncompleteReadError where it ends.
     """
@@ -56,7 +57,7 @@ async def read_data(reader: asyncio.StreamReader, max_bytes: int) -> bytes | Non
     # A message within the limit is at most a third longer with its dots: every line is `.` CRLF.
     kept_bytes = max_bytes + max_bytes // 3 + len(_END) + 2
     chunks: list[bytes] = []
-    size_bytes = 0
+    size_bytes, kept = 0, True
     started_at = asyncio.get_running_loop().time()
     async with asyncio.timeout(_GRACE_S) as deadline:
         ended = False
@@ -64,11 +65,12 @@ async def read_data(reader: asyncio.StreamReader, max_bytes: int) -> bytes | Non
             chunk, ended = await _read_chunk(reader)
             size_bytes += len(chunk)
             chunks.append(chunk)
-            if size_bytes > kept_bytes:
+            kept = kept and size_bytes <= kept_bytes and may_keep(size_bytes)
+            if not kept:
                 chunks.clear()
             counted = min(size_bytes, kept_bytes)
             deadline.reschedule(started_at + _GRACE_S + counted / _FLOOR_BYTES_PER_S)
-    return None if size_bytes > kept_bytes else b"".join(chunks)[: -len(_END) + 2]
+    return b"".join(chunks)[: -len(_END) + 2] if kept else None
 
 
 async def _read_chunk(reader: asyncio.StreamReader) -> tuple[bytes, bool]:

@@ -48,6 +48,7 @@ TOO_MUCH_MAIL = Reply(450, "4.7.1", "You have sent to too many recipients, try l
 
 RELAYING_DENIED = Reply(550, "5.7.1", "Relaying denied")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
+NO_MEMORY = Reply(452, "4.3.1", "Too many big messages at once, try later")
 NO_ROOM = Reply(452, "4.3.1", "No room for more mail, try later")
 
 REFUSED_VERBS = {

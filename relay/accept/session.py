@@ -21,6 +21,7 @@ from relay.accept.connection import IDLE_S, Answer, Command, Connection, Tls, ne
 from relay.accept.content import TOO_BIG, canonical_message, read_data
 from relay.accept.door import Door
 from relay.accept.login import Network, SignedIn, account_key, is_trusted, may_send_as
+from relay.accept.memory import Memory, Share
 from relay.accept.sasl import MECHANISMS, read_credential
 from relay.accept.sign_in import SignIn
 from relay.mail import Client, Envelope, Submission
@@ -64,6 +65,7 @@ class Terms:
     """None: nobody can sign in.  Never without `tls`."""
     recipients: Allowance | None = None
     """How many each account may write to; None: without limit."""
+    memory: Memory = field(default_factory=Memory)
 
 
 @dataclass(slots=True)
@@ -285,14 +287,20 @@ class Session(Connection):
     async def _take_data(self, transaction: _Transaction) -> Reply:
         assert self._timeout_handle is not None  # since connection_made
         self._timeout_handle.cancel()  # read_data has its own deadline, by size
+        async with self._terms.memory.share(transaction.mail.size_bytes) as share:
+            if share is None:
+                return phrases.NO_MEMORY
+            return await self._take_content(transaction, share)
+
+    async def _take_content(self, transaction: _Transaction, share: Share) -> Reply:
         await self._say(b"354 End data with <CR><LF>.<CR><LF>\r\n")
         max_bytes = self._terms.max_message_bytes
         try:
-            data = await read_data(self._reader, max_bytes)
+            data = await read_data(self._reader, max_bytes, share.grow)
         except TimeoutError:
             return phrases.TIMED_OUT
         if data is None:
-            return TOO_BIG
+            return phrases.NO_MEMORY if share.refused else TOO_BIG
         raw = canonical_message(data, max_bytes, refuse_lone_lf=self._terms.refuse_lone_lf)
         if isinstance(raw, Reply):
             return raw
