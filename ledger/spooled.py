@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.schema import (
 from ledger.rows import ByKeys, RowInsert
+from ledger.schema import (
     captured_copies,
     spooled_copies,
     spooled_recipients,
