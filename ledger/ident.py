@@ -6,6 +6,8 @@ The form is that of ULID: 48 bits of Unix milliseconds and 80 random bits in Cro
 import re
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+_SHIFTS = range(120, -1, -10)
 _SHAPE = re.compile(rf"[0-7][{_ALPHABET}]{{25}}")
 RANDOM_BITS = 80
 _MOMENT_BITS = 48
@@ -18,7 +20,7 @@ def new_ident(now_ms: int, random_bits: int) -> str:
     """
     moment = now_ms % (1 << _MOMENT_BITS)
     number = moment << RANDOM_BITS | random_bits % (1 << RANDOM_BITS)
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
 def is_ident(text: str) -> bool:

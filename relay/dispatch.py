@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,7 +23,7 @@ from relay.batch import fresh_ident
 from relay.clock import SteadyClock, utc_now
 from relay.conclude import Attempt, Drawn, Terms, conclude_attempt
 from relay.deliver.hop import NextHop, Postponed, Unreachable
-from relay.lane import Lane
+from relay.lane import Lanes
 from relay.mail import Credential, Envelope, Signing
 from relay.notice import Names
 from relay.outgoing import single_dots
@@ -53,14 +53,11 @@ _BROKEN = Deferred(Reply(451, "4.3.0", "internal error"))
 _CAPTURE_CONNECTIONS = 5
 """As many copies are captured at once as go to so many connections; the spool is the limit."""
 
-_FEWEST = 20
-"""Claims are made so many at a time while others run: facts 5, claim in twenties."""
-
-_MOST_BYTES = 64 * 1024 * 1024
-"""Of content under way; a batch that was claimed beside it may go beyond once."""
-
 _LOOK_S = 5
 """What other processes put into the spool or set free wakes nobody here."""
+
+_ROUTES = 4096
+"""Senders and recipients whose upstreams are remembered."""
 
 _ADOPT_S = 60
 """How often mail is looked for that a relay with other upstreams has left in the same spool."""
@@ -103,18 +100,17 @@ class Dispatch:
         self._spool = spool
         self._hops = {hop.upstream.name: hop for hop in hops}
         self._upstreams: tuple[Upstream, ...] = tuple(hop.upstream for hop in hops)
+        # Asked several times for each copy, and patterns cost more than all else of a lane.
+        self._routed = lru_cache(_ROUTES)(partial(route_copy, self._upstreams))
         self._keys = keys
         self._settings = settings
         self._clock = SteadyClock(now)
         self._now = self._clock.now
         self._jumps_heeded = 0
         self._stamping = Stamping(keys.keys, settings.signers)
-        self._lanes = {hop.upstream.name: Lane(hop.upstream.max_connections) for hop in hops}
-        if not hops:
-            self._lanes[SANDBOX] = Lane(_CAPTURE_CONNECTIONS)
+        connections = {one.name: one.max_connections for one in self._upstreams}
+        self._lanes = Lanes(connections or {SANDBOX: _CAPTURE_CONNECTIONS})
         self._running: dict[asyncio.Task[None], Claim] = {}
-        self._bytes = 0
-        self._longest = 1
         self._adopt_at_s = 0.0
         self._freed = asyncio.Event()
         self._stopping = False
@@ -158,12 +154,12 @@ class Dispatch:
         now_s = asyncio.get_running_loop().time()
         if now_s >= self._adopt_at_s:
             # First, so that what is stored beside the adoption has its lane.
-            self._spool.carrier = self  # first: what is stored beside the adoption has its lane
-            await self._spool.adopt(tuple(self._lanes))
+            self._spool.carrier = self
+            await self._spool.adopt(self._lanes.names)
             self._adopt_at_s = now_s + _ADOPT_S
 
     async def _claim_some(self) -> None:
-        limits = {name: limit for name in self._lanes if (limit := self._limit(name))}
+        limits = self._lanes.limits()
         if not limits:
             self._freed.clear()
             await self._freed.wait()
@@ -178,10 +174,8 @@ class Dispatch:
 
     async def _claim_in(self, name: str, limit: int, now: datetime) -> int:
         """Return how many copies of a lane were due."""
-        lane = self._lanes[name]
         claims = await self._spool.claim(limit, now, self._settings.lease_s, name)
-        lane.backlog = len(claims) == limit
-        self._longest = max((len(claim.template.original) for claim in claims), default=1)
+        self._lanes.claimed(name, limit, list(map(_size, claims)))
         full = [claim for claim in claims if not self._start(claim)]
         await asyncio.gather(*(self._turn_away(claim) for claim in full))
         return len(claims)
@@ -196,13 +190,6 @@ class Dispatch:
 
     def _is_calm(self) -> bool:
         return self._clock.jumps == self._jumps_heeded and self._clock.steady_s >= _CALM_S
-
-    def _limit(self, name: str) -> int:
-        """Return how many to claim of a lane: 0 where none fits, or it is not worth the way."""
-        lane = self._lanes[name]
-        left = max(_MOST_BYTES - self._bytes, 0) // max(self._longest, 1)
-        limit = min(lane.room, max(left, 0 if self._running else 1))
-        return 0 if lane.running and limit < min(_FEWEST, lane.running) else limit
 
     async def _rest(self, lanes: Sequence[str]) -> None:
         due_at = await self._spool.next_due_at(self._now(), lanes)
@@ -222,58 +209,42 @@ class Dispatch:
 
     def lane_of(self, claim: Claim) -> str:
         """Return in which lane a copy waits when there is no room."""
-        first = claim.copy.recipients[0].address
-        route = route_copy(self._upstreams, claim.sender, first)
-        return route[0].name if route else next(iter(self._lanes))
+        route = self._upstreams_of(claim)
+        return route[0].name if route else self._lanes.names[0]
 
     def reserve(self, claim: Claim) -> bool:
         """Return whether there is room for a new copy, before others that are due as well."""
-        lane = self._lanes[self.lane_of(claim)]
-        size_bytes = len(claim.template.original)
-        fits = not self._running or self._bytes + size_bytes <= _MOST_BYTES
-        if lane.backlog or not lane.room or not fits:
-            lane.backlog = True
-            return False
-        self._enter(lane, size_bytes)
-        return True
+        return self._lanes.reserve(self.lane_of(claim), _size(claim))
 
     def carry(self, claim: Claim) -> None:
         """Carry a copy for which room is reserved."""
-        self._begin(claim, self._lanes[self.lane_of(claim)])
+        self._begin(claim, self.lane_of(claim))
 
     def release(self, claim: Claim) -> None:
         """Give the room of a copy to others."""
-        self._leave(self._lanes[self.lane_of(claim)], len(claim.template.original))
+        self._leave(claim, self.lane_of(claim))
 
     def _start(self, claim: Claim) -> bool:
         """Return False where its lane has no room, or we stop."""
         route = self._route(claim)
-        lane = self._lanes[route[0].upstream.name if route else self.lane_of(claim)]
-        if self._stopping or not lane.room:
+        lane = route[0].upstream.name if route else self.lane_of(claim)
+        if self._stopping or not self._lanes.enter(lane, _size(claim)):
             return False
-        self._enter(lane, len(claim.template.original))
         self._begin(claim, lane)
         return True
 
-    def _enter(self, lane: Lane, size_bytes: int) -> None:
-        lane.enter()
-        self._bytes += size_bytes
-
-    def _leave(self, lane: Lane, size_bytes: int) -> None:
-        lane.leave()
-        self._bytes -= size_bytes
-        self._freed.set()
-        if lane.backlog and lane.room >= _FEWEST:
+    def _leave(self, claim: Claim, lane: str) -> None:
+        if self._lanes.leave(lane, _size(claim)):
             self._spool.wake.set()
+        self._freed.set()
 
-    def _begin(self, claim: Claim, lane: Lane) -> None:
+    def _begin(self, claim: Claim, lane: str) -> None:
         task = asyncio.create_task(self._carry(claim), name=f"copy {claim.copy.copy_id}")
         self._running[task] = claim
-        task.add_done_callback(partial(self._ended, lane, len(claim.template.original)))
+        task.add_done_callback(partial(self._ended, lane))
 
-    def _ended(self, lane: Lane, size_bytes: int, task: asyncio.Task[None]) -> None:
-        del self._running[task]
-        self._leave(lane, size_bytes)
+    def _ended(self, lane: str, task: asyncio.Task[None]) -> None:
+        self._leave(self._running.pop(task), lane)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("copy.not_settled", task=task.get_name(), error=repr(error))
 
@@ -333,10 +304,12 @@ class Dispatch:
         outcomes = (outcome,) * len(claim.copy.recipients)
         return Attempt(self._now(), outcomes, upstream, "", captured, self._clock.steady_s)
 
+    def _upstreams_of(self, claim: Claim) -> tuple[Upstream, ...]:
+        return self._routed(claim.sender, claim.copy.recipients[0].address)
+
     def _route(self, claim: Claim) -> list[NextHop]:
         """Return the next hops in the order of trying: those that rest are the last resort."""
-        first = claim.copy.recipients[0].address
-        route = [self._hops[one.name] for one in route_copy(self._upstreams, claim.sender, first)]
+        route = [self._hops[one.name] for one in self._upstreams_of(claim)]
         return sorted(route, key=lambda hop: hop.resting)
 
     async def _settle(self, claim: Claim, attempt: Attempt) -> None:
@@ -366,7 +339,7 @@ class Dispatch:
 
     async def _turn_away(self, claim: Claim) -> None:
         name = self.lane_of(claim)
-        await self._put_back(claim, self._lanes[name].turn_away(), name)
+        await self._put_back(claim, self._lanes.turn_away(name), name)
 
     async def _put_back(self, claim: Claim, wait_s: float, lane: str | None = None) -> None:
         now = self._now()
@@ -405,3 +378,7 @@ class Dispatch:
 
 def _is_ambiguous(outcome: Outcome) -> bool:
     return isinstance(outcome, Deferred) and outcome.ambiguous
+
+
+def _size(claim: Claim) -> int:
+    return len(claim.template.original)

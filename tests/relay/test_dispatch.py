@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import func, select
 
 from ledger import schema
 from ledger.acts import Action, Result, act_on_queue
@@ -502,6 +503,43 @@ async def test_a_stuck_upstream_keeps_no_other_mail_waiting(
     assert sum(copy.attempts for copy in queue) <= 20
 
 
+async def test_a_long_queue_for_a_stuck_upstream_is_not_gone_through_for_other_mail(
+    spool: Spool, store: Store, fake_upstream: Any, next_hop: Any, monkeypatch: Any
+) -> None:
+    stuck = await fake_upstream(says={"MAIL": b"\0silence"})
+    slow = next_hop(stuck, max_connections=2, senders=("*@slow.example",))
+    slow.upstream = replace(slow.upstream, name="slow")
+    server = await fake_upstream()
+    # Stored while nobody had lanes, as an older version would have left it.
+    await asyncio.gather(*(spool.store(mail(sender="s@slow.example")) for _ in range(1000)))
+    claimed: list[int] = []
+    claim = spool.claim
+
+    async def counting(*args: Any) -> Any:
+        claims = await claim(*args)
+        claimed.append(len(claims))
+        return claims
+
+    monkeypatch.setattr(spool, "claim", counting)
+    async with running(spool, slow, next_hop(server)) as dispatch:
+        await until(lambda: _all_in(store, "slow"))
+        before, loop = sum(claimed), asyncio.get_running_loop()
+        for number in range(1, 21):
+            began = loop.time()
+            await spool.store(mail(sender="a@example.com"))
+            await until(lambda number=number: _taken(server, number))
+            assert loop.time() - began < 2
+        assert sum(claimed) - before <= 20
+        stuck.cut()
+        await dispatch.stop(0.1)
+
+
+async def _all_in(store: Store, lane: str) -> bool:
+    async with store.read() as connection:
+        statement = select(func.count()).where(schema.spooled_copies.c.lane != lane)
+        return not await connection.scalar(statement)
+
+
 async def _taken(server: Any, number: int) -> bool:
     return len(server.taken) >= number
 
@@ -731,17 +769,6 @@ async def test_leases_that_can_not_be_renewed_are_told(
             await asyncio.wait_for(refused.wait(), 5)
             await one.stop(0)
     assert "leases.not_renewed" in [line["event"] for line in logs]
-
-
-@pytest.mark.parametrize("size", [1_000, 30_000_000])
-async def test_little_content_is_under_way_at_once(
-    spool: Spool, monkeypatch: Any, size: int
-) -> None:
-    monkeypatch.setattr(dispatch_module, "_MOST_BYTES", 3_000)
-    dispatch = Dispatch(spool, (), RING, SETTINGS)
-    assert dispatch._limit(dispatch_module.SANDBOX) > 0
-    dispatch._longest = size
-    assert dispatch._limit(dispatch_module.SANDBOX) == (3 if size == 1_000 else 1)
 
 
 async def test_the_switch_for_everybody_reaches_mail_in_the_queue_and_is_told(
