@@ -31,7 +31,7 @@ CLIENTS = 8
 SEED = 20261124
 _RANDOM_EVERY = 4
 """One kill in so many comes at a random moment, the others at the points in turn."""
-SHORT_KILLS = len(POINTS) * _RANDOM_EVERY // (_RANDOM_EVERY - 1)
+SHORT_KILLS = -(-len(POINTS) * _RANDOM_EVERY // (_RANDOM_EVERY - 1))
 """Each point once."""
 _LONGEST_LIFE_S = 0.6
 _PATIENCE_S = 6.0
