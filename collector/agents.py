@@ -59,6 +59,16 @@ _KNOWN_AGENTS = (
     ),
     _known("yahoo_image_proxy", Agent.PROXY, 0.9, r"YahooMailProxy.*", _OPEN),
     _known("fastmail_image_proxy", Agent.PROXY, 0.9, r"FastmailUA/.*", _OPEN),
+    # Names these proxies have in the lists of others; no sighting with a date is public
+    _known(
+        "provider_image_proxy",
+        Agent.PROXY,
+        0.85,
+        r".*(?:OutlookImageProxy|Proton ?Mail|ProtonImageProxy|HEY ?(?:Image)?Proxy|HEY\.com).*",
+        _OPEN,
+    ),
+    # "Mozilla/5.0 SeznamEmailProxy/2.0.174": github.com/matomo-org/device-detector/issues/5668
+    _known("seznam_image_proxy", Agent.PROXY, 0.9, r".*SeznamEmailProxy/.*", _OPEN),
     _known("shortwave_image_proxy", Agent.PROXY, 0.9, r"Shortwave Image Fetcher.*", _OPEN),
     # OPTIONS and HEAD by Office on a click, seldom GET
     _known(

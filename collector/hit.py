@@ -51,6 +51,10 @@ class Trace:
     """Keyed hash of day and network; empty where it is not known."""
     lists: tuple[str, ...] = ()
     """Which lists of addresses the client stands in."""
+    signs: tuple[str, ...] = ()
+    """What the same network did about this copy just before, of which there is no record."""
+    leaves: bool = False
+    """Whether the link is one to unsubscribe."""
 
     def same_view(self, other: "Trace") -> bool:
         """Tell whether both ask for the same thing with the same agent from the same network."""
@@ -63,6 +67,15 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
+class Nearby:
+    """A hit of another copy of the same send."""
+
+    copy_id: int
+    at: datetime
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """A hit among the others of its copy."""
 
@@ -71,6 +84,10 @@ class Scene:
     """Hits of the same copy from two minutes before to ten seconds after, as far as known."""
     readers: int = 1
     """How many people got the copy."""
+    relayed_at: datetime | None = None
+    """When the upstream took the copy; None where it is not known."""
+    nearby: tuple[Nearby, ...] = ()
+    """Hits of the send's other copies of the same time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ OWN = "own"
 """The operator's own networks (`privacy.own_networks`)."""
 GOOGLE = "google"
 MICROSOFT_MAIL = "microsoft_mail"
+LISTED = "listed"
+"""Of a list that the operator keeps: `listed:scanner:NAME`, by what it speaks for."""
 
 _PREFIX = {4: 24, 6: 48}
 """What is taken for one network: what providers hand to one site (RFC 6177 2; IPv4 by custom)."""

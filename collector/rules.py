@@ -1,4 +1,4 @@
-"""The rules: each looks at a scene and may give evidence.
+"""The rules of one hit: what its request and network tell.
 
 A rule is a pure function and cites where its sign was seen; RULES is the list, to be extended.
 Weights: 0.9 says who it is, 0.8 hardly leaves a doubt, under 0.5 is a sign among others.
@@ -6,26 +6,36 @@ Weights: 0.9 says who it is, 0.8 hardly leaves a doubt, under 0.5 is a sign amon
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
 
 from collector.agents import KnownAgent, is_listed_crawler, match_agent
 from collector.hit import Evidence, Scene, Trace
-from collector.networks import GOOGLE, MICROSOFT_MAIL, OWN
+from collector.networks import GOOGLE, LISTED, MICROSOFT_MAIL, OWN
+from collector.sweeps import (
+    altered_alone,
+    altered_beside,
+    altered_token,
+    early,
+    is_sweep,
+    leaves_and_more,
+    looked_first,
+    many_places,
+    neighbours,
+    sweep,
+    swept_view,
+    two_at_once,
+)
 from ledger.event import Agent
 from ledger.token import HitKind
 
-RULES_VERSION = "2026.11.1"
+RULES_VERSION = "2026.11.2"
 """Year, month and count; changed whenever a rule, weight or list is."""
-
-SWEEP_LINKS = 3
-SWEEP_WITHIN = timedelta(seconds=10)
 
 Rule = Callable[[Scene], Evidence | None]
 
 
 def own_network(scene: Scene) -> Evidence | None:
     """Take hits from the operator's networks for `self`, unless they are a sweep (contract)."""
-    if OWN in scene.hit.lists and _distinct_links(scene) < SWEEP_LINKS:
+    if OWN in scene.hit.lists and not is_sweep(scene):
         return Evidence("own_network", Agent.SELF, 0.99)
     return None
 
@@ -67,17 +77,6 @@ def preview_header(scene: Scene) -> Evidence | None:
     return None
 
 
-def sweep(scene: Scene) -> Evidence | None:
-    """See three links of one copy within ten seconds (craft-campaign#546; mautic#16263).
-
-    Of a copy with several readers the network has to be the same.
-    """
-    links = _distinct_links(scene)
-    if links < SWEEP_LINKS:
-        return None
-    return Evidence("sweep", Agent.SCANNER, 0.9 if links < SWEEP_LINKS + 2 else 0.95, str(links))
-
-
 def empty_agent(scene: Scene) -> Evidence | None:
     """See no User-Agent: no browser does that, but projects disagree, so it is weak."""
     return None if scene.hit.agent else Evidence("empty_agent", Agent.SCANNER, 0.4)
@@ -85,7 +84,7 @@ def empty_agent(scene: Scene) -> Evidence | None:
 
 def old_browser(scene: Scene) -> Evidence | None:
     """See a browser of long ago: what SafeLinks and Defender claim to be (Chrome/57, MSIE 8.0)."""
-    chrome = _chrome(scene.hit)
+    chrome = _version(_CHROME, scene.hit)
     known = _agent_of(scene.hit)
     if known is None and (0 < chrome < 70 or "MSIE " in scene.hit.agent):  # noqa: PLR2004 - of 2018
         return Evidence("old_browser", Agent.SCANNER, 0.45)
@@ -93,7 +92,10 @@ def old_browser(scene: Scene) -> Evidence | None:
 
 
 def browser_agent(scene: Scene) -> Evidence | None:
-    """See a browser's User-Agent; a bank's scanner sent a perfect Chrome/148, so it is weak."""
+    """See a browser's User-Agent; a bank's scanner sent a perfect Chrome/148, so it is weak.
+
+    Of views within programs on iOS the name ends at `Mobile/15E148`.
+    """
     return Evidence("browser_agent", Agent.HUMAN_LIKELY, 0.45) if _browser(scene.hit) else None
 
 
@@ -106,9 +108,27 @@ def fetch_metadata(scene: Scene) -> Evidence | None:
 
 
 def fetch_metadata_missing(scene: Scene) -> Evidence | None:
-    """Miss what Chrome says since 80 of each request to https and to its own machine."""
-    if _browser(scene.hit) and _chrome(scene.hit) >= 80 and not _says_dest(scene.hit):  # noqa: PLR2004 - its version
+    """Miss what Chrome says since 80 and Firefox since 90 of each request to https."""
+    hit = scene.hit
+    says_since = _version(_CHROME, hit) >= 80 or _version(_FIREFOX, hit) >= 90  # noqa: PLR2004 - their versions
+    if _browser(hit) and says_since and "sec-fetch-dest" not in hit.headers:
         return Evidence("fetch_metadata_missing", Agent.SCANNER, 0.35)
+    return None
+
+
+def fetch_metadata_contradicts(scene: Scene) -> Evidence | None:
+    """See a pixel fetched as a page, or a link as an image (W3C Fetch Metadata 2.1)."""
+    said = scene.hit.headers.get("sec-fetch-dest")
+    odd = {HitKind.OPEN: ("document", "empty"), HitKind.CLICK: ("image", "empty")}
+    if said in odd[scene.hit.kind]:
+        return Evidence("fetch_metadata_contradicts", Agent.SCANNER, 0.45, said or "")
+    return None
+
+
+def accept_missing(scene: Scene) -> Evidence | None:
+    """Miss what formats are wanted, as each browser says (HTML Standard, Fetch 4.1)."""
+    if _browser(scene.hit) and "accept" not in scene.hit.headers:
+        return Evidence("accept_missing", Agent.SCANNER, 0.35)
     return None
 
 
@@ -123,6 +143,15 @@ def language_missing(scene: Scene) -> Evidence | None:
     """Miss the preferred language of what claims to be a browser."""
     if _browser(scene.hit) and "accept-language" not in scene.hit.headers:
         return Evidence("language_missing", Agent.SCANNER, 0.3)
+    return None
+
+
+def published_range(scene: Scene) -> Evidence | None:
+    """See an address in a file of ranges that the operator keeps (`collector.ranges_dir`)."""
+    for name in scene.hit.lists:
+        listed, _, kind = name.partition(":")
+        if listed == LISTED:
+            return Evidence("published_range", Agent(kind), 0.45)
     return None
 
 
@@ -141,18 +170,32 @@ RULES: tuple[Rule, ...] = (
     browser_prefetch,
     preview_header,
     sweep,
+    swept_view,
+    two_at_once,
+    leaves_and_more,
+    many_places,
+    neighbours,
+    altered_token,
+    altered_beside,
+    altered_alone,
+    looked_first,
+    early,
     empty_agent,
     old_browser,
     browser_agent,
     fetch_metadata,
     fetch_metadata_missing,
+    fetch_metadata_contradicts,
+    accept_missing,
     language,
     language_missing,
+    published_range,
     mail_gateway,
 )
 
-_BROWSER = re.compile(r"Mozilla/5\.0 \([^)]+\) .*(?:Chrome|Firefox|Safari|Edg|OPR)/\d+")
+_BROWSER = re.compile(r"Mozilla/5\.0 \([^)]+\) .*(?:Chrome|Firefox|Safari|Edg|OPR|Mobile)/\w+")
 _CHROME = re.compile(r"\bChrome/(\d+)")
+_FIREFOX = re.compile(r"\bFirefox/(\d+)")
 
 
 def _agent_of(hit: Trace) -> KnownAgent | None:
@@ -167,28 +210,6 @@ def _browser(hit: Trace) -> bool:
     )
 
 
-def _chrome(hit: Trace) -> int:
-    match = _CHROME.search(hit.agent)
+def _version(named: re.Pattern[str], hit: Trace) -> int:
+    match = named.search(hit.agent)
     return int(match[1]) if match else 0
-
-
-def _says_dest(hit: Trace) -> bool:
-    return "sec-fetch-dest" in hit.headers
-
-
-def _distinct_links(scene: Scene) -> int:
-    """Return how many links were asked for in the fullest ten seconds that hold the hit."""
-    if scene.hit.kind is HitKind.OPEN:
-        return 0
-    near = [
-        one
-        for one in (*scene.others, scene.hit)
-        if one.kind is HitKind.CLICK
-        and abs(one.at - scene.hit.at) <= SWEEP_WITHIN
-        and (scene.readers == 1 or one.network == scene.hit.network)
-    ]
-    return max(
-        len({one.slot for one in near if start.at <= one.at <= start.at + SWEEP_WITHIN})
-        for start in near
-        if start.at <= scene.hit.at
-    )

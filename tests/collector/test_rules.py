@@ -14,7 +14,7 @@ from ledger.token import HitKind
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 OPEN, CLICK = HitKind.OPEN, HitKind.CLICK
-LANGUAGE = {"accept-language": "present"}
+LANGUAGE = {"accept": "present", "accept-language": "present"}
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
 GMAIL = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
@@ -71,7 +71,7 @@ CASES = [
     ("Chrome's click", trace(CHROME, CLICK, headers={**LANGUAGE, "sec-fetch-dest": "document"}), Agent.HUMAN_LIKELY, "fetch_metadata"),
     ("Chrome's image", trace(CHROME, headers={**LANGUAGE, "sec-fetch-dest": "image"}), Agent.HUMAN_LIKELY, "fetch_metadata"),
     ("Firefox", trace(FIREFOX, CLICK, headers=LANGUAGE), Agent.HUMAN_LIKELY, "language"),
-    ("Firefox without a language", trace(FIREFOX, CLICK), Agent.UNKNOWN, "language_missing"),
+    ("Firefox without a language", trace(FIREFOX, CLICK), Agent.SCANNER, "language_missing"),
     ("Chrome that says nothing", trace(CHROME, CLICK), Agent.SCANNER, "fetch_metadata_missing"),
     ("Chrome of 2017", trace(CHROME.replace("131", "57"), CLICK), Agent.SCANNER, "old_browser"),
     ("MSIE 8", trace("Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; Trident/4.0)", CLICK), Agent.UNKNOWN, "old_browser"),
@@ -107,7 +107,7 @@ def click(slot: int, after_s: float, agent: str = FIREFOX, **more: Any) -> Trace
         ([(1, -6), (2, 6)], 1, False),  # not within any ten seconds
         ([(1, -10), (2, -5)], 1, True),
         ([(1, -10.1), (2, -5)], 1, False),
-        ([(0, -1), (0, -0.5), (1, 0)], 1, False),  # two links
+        ([(0, -1), (0, -0.5), (1, 2)], 1, False),  # two links
         ([(1, -1), (2, -0.5)], 5, True),
         ([], 1, False),
     ],
