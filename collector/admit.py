@@ -11,6 +11,7 @@ from typing import assert_never
 from collector.classify import classify
 from collector.hit import Scene
 from collector.kept import Judged, features_of, kept_of
+from collector.obscure import obscure
 from ledger.consent import Permit
 from ledger.permits import Switch
 from ledger.story import RecordedHit
@@ -55,5 +56,5 @@ def _someone(hit: RecordedHit) -> RecordedHit:
     kept = kept_of(hit)
     if isinstance(kept, Judged):
         return hit
-    judged = Judged(classify(Scene(kept.trace)), altered=kept.altered)
+    judged = Judged(obscure(classify(Scene(kept.trace))), altered=kept.altered)
     return replace(hit, features=features_of(judged))

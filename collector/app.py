@@ -14,6 +14,7 @@ from collector.collect import Collect, Practice
 from collector.journal import LEDGER_WAIT_MS, Journal
 from collector.leaflet import Leaflet, Operator
 from collector.networks import IpNetwork, client_address
+from collector.permits import Bounds
 from collector.read import Reader
 from collector.recipient import MAX_FORM_BYTES, RecipientPage
 from collector.request import Request
@@ -47,7 +48,7 @@ async def run_collector(
     spill = await open_store(f"sqlite+aiosqlite:///{spill_file}", schema.spill)
     wishes = Wishes(Places(spill, hasty, stores.spool), keys, _terms(settings))
     await wishes.recall()
-    journal = Journal(stores.ledger, hasty, spill, keys, lambda: wishes.withdrawn)
+    journal = Journal(stores.ledger, hasty, spill, keys, _bounds(settings, wishes))
     reader = Reader(keys.keys, journal.link_of)
     leaflet = Leaflet(Operator(settings.privacy.notice, settings.privacy.contact))
     page = RecipientPage(leaflet, reader, stores.ledger, keys, wishes)
@@ -88,11 +89,15 @@ def _practice(settings: Settings, keys: KeyRing) -> Practice:
     secret = hashlib.blake2b(key=oldest[:64], person=b"indicia network").digest()
     return Practice(
         network_secret=secret,
-        anonymous_min=settings.tracking.anonymous_min,
         keep_network=settings.privacy.keep_network,
         own_networks=settings.privacy.own_networks,
         honour_gpc=settings.privacy.honour_gpc,
     )
+
+
+def _bounds(settings: Settings, wishes: Wishes) -> Bounds:
+    least, key = settings.tracking.anonymous_min, load_audit_key(settings.keys_dir)
+    return Bounds(least, key, lambda: wishes.withdrawn)
 
 
 def _terms(settings: Settings) -> Terms:

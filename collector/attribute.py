@@ -5,14 +5,15 @@ Law: an event of an anonymous copy names nobody and holds no client data.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import assert_never
 
 from collector.classify import classify
 from collector.hit import Classification, Scene, Trace
-from collector.kept import Judged, Seen, day_of, kept_of
+from collector.kept import Judged, Seen, kept_of
+from collector.obscure import ALTERED, TYPES
 from ledger.event import Attribution, Event, EventType
 from ledger.events import RecordedEvent
 from ledger.mode import TrackingMode
@@ -25,21 +26,7 @@ VIEW_LASTS = timedelta(seconds=60)
 MAX_REPLAYS = 3
 """Replays of a minute that are events of their own."""
 
-ALTERED = "altered_destination"
 REPLAY = "replay"
-WITHHELD = "gpc"
-
-_TYPES = {HitKind.OPEN: EventType.OPENED, HitKind.CLICK: EventType.CLICKED}
-
-
-@dataclass(frozen=True, slots=True)
-class Anonymity:
-    """What an event of an anonymous copy needs."""
-
-    least_recipients: int
-    """A copy with fewer keeps no send (`tracking.anonymous_min`)."""
-    fresh_ids: Iterator[str]
-    """Event ids that say nothing of the time."""
 
 
 @dataclass(slots=True)
@@ -51,17 +38,12 @@ class Settlement:
     """By `event_id`: further requests of the same view."""
     settled: list[str] = field(default_factory=list)
     """Hits that are judged."""
-    erased: list[str] = field(default_factory=list)
-    """Hits of which nothing but the event may stay."""
 
 
-def attribute_hits(
-    waiting: Sequence[RecordedHit], stories: Mapping[int, Story], anonymity: Anonymity
-) -> Settlement:
+def attribute_hits(waiting: Sequence[RecordedHit], stories: Mapping[int, Story]) -> Settlement:
     """Return the events of hits, in their order, which is that of time.
 
-    A hit's event bears the hit's own id, so that judging twice adds nothing; only an event that
-    keeps no send takes a fresh one.
+    A hit's event bears the hit's own id, so that judging twice adds nothing.
     """
     settlement = Settlement()
     tales = {copy_id: _Tale(story) for copy_id, story in stories.items()}
@@ -69,7 +51,9 @@ def attribute_hits(
         tale = tales[hit.copy_id]
         match kept := kept_of(hit):
             case Judged():
-                _settle_judged(settlement, hit, kept, tale, anonymity)
+                settlement.settled.append(hit.hit_id)
+                told = _told(hit, tale, kept.classification, altered=kept.altered)
+                _record(settlement, hit, tale, _anonymous(told))
             case Seen():
                 _settle_seen(settlement, hit, kept, tale)
             case _:
@@ -132,30 +116,6 @@ def _settle_seen(settlement: Settlement, hit: RecordedHit, seen: Seen, tale: _Ta
     _record(settlement, hit, tale, replace(event, reasons=event.reasons + (REPLAY,) * replay))
 
 
-def _settle_judged(
-    settlement: Settlement, hit: RecordedHit, judged: Judged, tale: _Tale, anonymity: Anonymity
-) -> None:
-    told = _anonymous(_told(hit, tale, judged.classification, altered=judged.altered))
-    if not judged.withheld and len(tale.story.recipients) >= anonymity.least_recipients:
-        settlement.settled.append(hit.hit_id)
-        _record(settlement, hit, tale, told)
-        return
-    settlement.erased.append(hit.hit_id)
-    alone = Event(
-        event_id=next(anonymity.fresh_ids),
-        type=told.type,
-        timestamp=day_of(hit.at),
-        sender=told.sender,
-        attribution=Attribution.ANONYMOUS,
-        tracking_mode=TrackingMode.ANONYMOUS,
-        classification=told.classification,
-        confidence=told.confidence,
-        reasons=told.reasons + (WITHHELD,) * judged.withheld,
-        rules_version=told.rules_version,
-    )
-    settlement.events.append(RecordedEvent(alone))
-
-
 def _record(settlement: Settlement, hit: RecordedHit, tale: _Tale, event: Event) -> None:
     settlement.events.append(RecordedEvent(event, hit.copy_id, hit.hit_id))
     past = PastEvent(event.event_id, event.type, event.timestamp, hit.hit_id, event.first)
@@ -165,7 +125,7 @@ def _record(settlement: Settlement, hit: RecordedHit, tale: _Tale, event: Event)
 def _told(hit: RecordedHit, tale: _Tale, classification: Classification, *, altered: bool) -> Event:
     story = tale.story
     link = story.links.get(hit.slot) if hit.kind is HitKind.CLICK else None
-    event_type = _TYPES[hit.kind]
+    event_type = TYPES[hit.kind]
     first = classification.agent.attentive and not altered and not tale.had_first(event_type)
     return Event(
         event_id=hit.hit_id,

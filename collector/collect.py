@@ -4,10 +4,9 @@ Nothing is answered before it is recorded, and nothing is stored of what is not 
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Literal
 
 import structlog
@@ -20,12 +19,13 @@ from collector.answer import (
     Answer,
     answer_click,
 )
-from collector.attribute import Anonymity, attribute_hits
+from collector.attribute import attribute_hits
 from collector.classify import classify
 from collector.hit import Hit, Scene, trace_of
 from collector.journal import Journal
 from collector.kept import Judged, Kept, Seen, features_of
 from collector.networks import IpNetwork, lists_with, network_mark, shown_address
+from collector.obscure import obscure
 from collector.read import Found, Reader
 from collector.request import Request
 from collector.target import Asked, Confirm, Leaf, Page, read_target
@@ -48,7 +48,6 @@ class Practice:
 
     network_secret: bytes
     """32 to 64 bytes; of a day's networks only who has it can find the addresses."""
-    anonymous_min: int
     keep_network: Literal["none", "truncated", "full"] = "truncated"
     own_networks: tuple[IpNetwork, ...] = ()
     honour_gpc: bool = True
@@ -69,9 +68,6 @@ class Collect:
         self._journal = journal
         self._receive = receive
         self._reader = reader
-        self._attribute = partial(
-            attribute_hits, anonymity=Anonymity(practice.anonymous_min, _fresh_ids())
-        )
 
     async def take_request(self, request: Request) -> Answer:
         """Return the answer to a request, once a hit in it is on disk."""
@@ -93,9 +89,9 @@ class Collect:
         """Judge hits as they are recorded and as their sends become known, until stopped."""
         while not self._journal.stopped:
             try:
-                done = await self._journal.load_spill() + await self._journal.settle(
-                    self._attribute
-                )
+                done = await self._journal.load_spill()
+                done += await self._journal.settle(attribute_hits)
+                await self._journal.tend_days()
             except (SQLAlchemyError, OSError) as error:
                 _log.warning("hits.unjudged", why=type(error).__name__)
                 done = 0
@@ -124,10 +120,5 @@ class Collect:
         trace = trace_of(hit, found.token.slot, network, lists)
         withheld = practice.honour_gpc and hit.kind is HitKind.CLICK and hit.withheld
         if found.token.anonymous or withheld:
-            return Judged(classify(Scene(trace)), withheld, found.altered)
+            return Judged(obscure(classify(Scene(trace))), withheld, found.altered)
         return Seen(trace, shown_address(hit.client, practice.keep_network), found.altered)
-
-
-def _fresh_ids() -> Iterator[str]:
-    while True:
-        yield secrets.token_hex(13)

@@ -16,14 +16,14 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from collector.attribute import Settlement
-from collector.permits import Permits
+from collector.daybook import Daybook
+from collector.permits import Bounds, Permits
 from collector.sealed import open_hit
 from collector.spill import Spill
 from ledger.engine import Store
 from ledger.events import insert_events
 from ledger.hits import (
     add_repeats,
-    erase_hits,
     link_of,
     select_stories,
     select_waiting,
@@ -65,18 +65,16 @@ class Journal:
         hasty: Store,
         spill: Store,
         keys: KeyRing,
-        withdrawn: Callable[[], frozenset[int]] = frozenset,
+        bounds: Bounds,
     ) -> None:
-        """Take the ledger to read, the same with a wait of LEDGER_WAIT_MS to write, the spill.
-
-        `withdrawn` returns the copies of which a withdrawal is not on record yet.
-        """
-        self._withdrawn = withdrawn
+        """Take the ledger to read, the same with a wait of LEDGER_WAIT_MS to write, the spill."""
+        self._withdrawn = bounds.withdrawn
         self._ledger = ledger
         self._hasty = hasty
         self._spill = Spill(spill, keys)
         self._keys = keys
-        self._permits = Permits()
+        self._permits = Permits(bounds)
+        self._daybook = Daybook(ledger)
         self._queue: list[tuple[RecordedHit, asyncio.Future[bool]]] = []
         self._arrived = asyncio.Event()
         self._recorded = asyncio.Event()
@@ -143,7 +141,6 @@ class Journal:
             await insert_events(connection, settlement.events)
             await add_repeats(connection, settlement.repeats)
             await settle_hits(connection, settlement.settled)
-            await erase_hits(connection, settlement.erased)
             return len(waiting)
 
     async def load_spill(self) -> int:
@@ -162,6 +159,13 @@ class Journal:
         gone = [hit.hit_id for hit in opened if hit.hit_id not in kept]
         await self._spill.remove(gone)
         return len(gone)
+
+    async def tend_days(self) -> None:
+        """Tell the days that are over, and let nothing tell when in its day a hit was.
+
+        Raises SQLAlchemyError where the ledger can not be written now.
+        """
+        await self._daybook.tend(datetime.now(UTC))
 
     def _opened(self, page: Sequence[SpilledHit]) -> Iterator[RecordedHit]:
         for spilled in page:

@@ -60,15 +60,10 @@ def features_of(kept: Kept) -> Mapping[str, Any]:
 
 def kept_of(hit: RecordedHit) -> Kept:
     """Return what is kept of a recorded hit."""
+    judged = judged_of(hit)
+    if judged is not None:
+        return judged
     features = hit.features
-    if judged := features.get("judged"):
-        classification = Classification(
-            agent=Agent(judged["agent"]),
-            confidence=judged["confidence"],
-            reasons=tuple(judged["reasons"]),
-            rules_version=judged["rules_version"],
-        )
-        return Judged(classification, features["withheld"], features["altered"])
     trace = Trace(
         at=hit.at,
         kind=hit.kind,
@@ -79,6 +74,21 @@ def kept_of(hit: RecordedHit) -> Kept:
         lists=tuple(features["lists"]),
     )
     return Seen(trace, features["ip_address"], features["altered"])
+
+
+def judged_of(hit: RecordedHit) -> Judged | None:
+    """Return what is kept of a hit that may not be tied to anybody; None: it may be."""
+    features = hit.features
+    judged = features.get("judged")
+    if judged is None:
+        return None
+    classification = Classification(
+        agent=Agent(judged["agent"]),
+        confidence=judged["confidence"],
+        reasons=tuple(judged["reasons"]),
+        rules_version=judged["rules_version"],
+    )
+    return Judged(classification, features["withheld"], features["altered"])
 
 
 def day_of(at: datetime) -> datetime:

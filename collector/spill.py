@@ -32,6 +32,7 @@ class Spill:
         self._keys = keys
         self._before = LATEST
         self._filled = True  # what an earlier process may have left
+        self._traces = True
 
     async def keep(self, hits: Sequence[RecordedHit]) -> bool:
         """Return True when the hits are on disk, False where they could not be written."""
@@ -60,6 +61,10 @@ class Spill:
             raise
         if page or before != LATEST:
             self._filled = True
+        elif self._traces:
+            # Nothing is left, and the log must not tell what was there and when.
+            self._traces = not await self._store.shrink()
+            self._filled |= self._traces
         if len(page) == limit:
             self._before = page[-1].hit_id
         return page
@@ -70,6 +75,7 @@ class Spill:
         Raises SQLAlchemyError where the spill can not be written.
         """
         if hit_ids:
+            self._traces = True
             await self._store.transact(partial(delete_spilled, hit_ids=hit_ids))
 
     @staticmethod

@@ -219,9 +219,23 @@ def _stores(settings: Settings) -> Iterator[Contradiction]:
         )
 
 
+_LEAST_EVENTS_S = 172_800
+"""Two days: an event that keeps only its day is told when that day is over."""
+
+
 def _retention(settings: Settings) -> Iterator[Contradiction]:
-    kept = CAPTURED_CONTENT_S if settings.captures else 0
-    if settings.privacy.retain_content_s != kept:
-        path: KeyPath = ("privacy", "retain_content_s")
-        why = f"is not available in this version, where it is {kept} here"
-        yield Contradiction(path, ("upstream",), why, f"write {kept}, or remove it")
+    privacy = settings.privacy
+    content: KeyPath = ("privacy", "retain_content_s")
+    if settings.captures and not privacy.retain_content_s:
+        why = "is 0, and mail would be gone as soon as it is captured"
+        yield Contradiction(
+            content, ("upstream",), why, f"write {CAPTURED_CONTENT_S}, or remove it"
+        )
+    if not settings.captures and privacy.retain_content_s:
+        why = "is not available in this version: content that is forwarded is deleted when settled"
+        yield Contradiction(content, ("upstream",), why, "write 0, or remove it")
+    if privacy.retain_events_s < _LEAST_EVENTS_S:
+        events: KeyPath = ("privacy", "retain_events_s")
+        beside: KeyPath = ("tracking", "anonymous_min")
+        why = "is less than two days, and anonymous events are told a day later"
+        yield Contradiction(events, beside, why, f"write {_LEAST_EVENTS_S} or more")

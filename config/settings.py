@@ -310,11 +310,11 @@ class Privacy(Section):
 
     keep_network: Literal["none", "truncated", "full"] = "truncated"
     """How much of a reader's IP address is kept with an event; `truncated`: /24 and /48."""
-    retain_events_s: Annotated[Count, later(default=34_560_000)] = 34_560_000
-    """Events are kept so long: 400 days."""
+    retain_events_s: Positive = 34_560_000
+    """Events, hits and sends are kept so long: 400 days, a year and what it takes to compare."""
     retain_content_s: Count = 0
-    """Content of settled mail is kept so long; 0: deleted when settled. Where mail is captured:
-    604800, a week. This version has no other values."""
+    """Captured mail is kept so long: a week. Content of forwarded mail is deleted when it is
+    settled, and 0 is the only value there: nothing here would show it."""
     own_networks: tuple[Network, ...] = ()
     """Hits from here are our own people's: labelled `self` and never notified."""
     honour_gpc: Switch = True

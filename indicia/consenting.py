@@ -28,6 +28,7 @@ from ledger.consents import (
     tell_consent,
 )
 from ledger.event import format_instant
+from ledger.keys import load_audit_key
 
 _COLUMNS = ("subject", "state", "at", "method", "source", "text", "actor")
 _NEEDED = {"subject", "state"}
@@ -110,13 +111,14 @@ async def _tell(settings: Settings, whose: Subject, telling: Telling) -> None:
     detail = {"state": telling.state.value, "method": telling.method.value}
     entry = author.entry("consent.told", SubjectKind.RECIPIENT, whose.key, detail)
     async with opened_stores(settings) as stores:
-        await record_consent(stores.ledger, whose, told, entry)
+        await record_consent(stores.ledger, whose, told, entry, author.pseudonym_key)
 
 
 async def _look_up(settings: Settings, whose: Subject) -> tuple[Consent, tuple[ConsentTold, ...]]:
+    key = load_audit_key(settings.keys_dir)
     async with opened_stores(settings) as stores, stores.ledger.read() as connection:
         return (
-            await consent_holding(connection, whose),
+            await consent_holding(connection, whose, key),
             await consent_history(connection, whose),
         )
 
@@ -128,7 +130,7 @@ async def _record_all(
         for start in range(0, len(told), _AT_ONCE):
             async with stores.ledger.write() as connection:
                 for whose, one in told[start : start + _AT_ONCE]:
-                    await tell_consent(connection, whose, one)
+                    await tell_consent(connection, whose, one, author.pseudonym_key)
         async with stores.ledger.write() as connection:
             detail = {"consents": len(told)}
             await record_audit(connection, author.entry("consent.imported", detail=detail))

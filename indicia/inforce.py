@@ -32,11 +32,12 @@ async def _narrowed(settings: Settings, policy: Policy, recipients: tuple[Addres
     # Only here: the database takes most of a second to load, and a first look needs none.
     from indicia.storage import opened_stores
     from ledger.consents import consents_of
+    from ledger.keys import load_audit_key
     from ledger.policies import kept_policy
     from relay.standing import rules_of
 
     async with opened_stores(settings) as stores, stores.ledger.read() as connection:
         kept = await kept_policy(connection)
-        consents = await consents_of(connection, recipients)
+        consents = await consents_of(connection, recipients, load_audit_key(settings.keys_dir))
     rules = (*policy.rules, *rules_of(kept))
     return replace(policy, rules=rules, consents=consents, tracking=kept.tracking)

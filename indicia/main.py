@@ -15,9 +15,12 @@ from indicia.commands.check import check
 from indicia.commands.consent import consent
 from indicia.commands.db import db
 from indicia.commands.explain import explain, preview
+from indicia.commands.export import export
+from indicia.commands.forget import forget
 from indicia.commands.init import init
 from indicia.commands.log import log
 from indicia.commands.policy import policy
+from indicia.commands.purge import purge
 from indicia.commands.queue import queue
 from indicia.commands.sandbox import sandbox
 from indicia.commands.serve import collector, console, relay, serve
@@ -39,6 +42,9 @@ app = typer.Typer(
 for command in (serve, relay, collector, console, init, check, explain, preview, log, show, signin):
     app.command()(command)
 app.command()(queue)
+app.command()(export)
+app.command()(forget)
+app.command()(purge)
 app.add_typer(user, name="user")
 app.add_typer(token, name="token")
 app.add_typer(audit, name="audit")

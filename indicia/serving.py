@@ -27,6 +27,7 @@ from indicia.acting import OPERATOR, operator
 from indicia.calling import command_line
 from indicia.failure import Failure
 from indicia.printing import print_line
+from indicia.purging import purging
 from indicia.storage import opened_stores
 from ledger.keys import KeyRing, load_keys
 from ledger.migrate import Stores
@@ -62,6 +63,7 @@ async def _run(settings: Settings, keys: KeyRing, programs: Sequence[Program]) -
         lines: list[str] = []
         for program in programs:
             lines += await _start(program, settings, stores, (keys, running))
+        await running.enter_async_context(purging(settings, stores))
         if Program.CONSOLE in programs:
             link = await make_sign_in_link(
                 stores.ledger, settings.console.public_url, OPERATOR, operator(settings)

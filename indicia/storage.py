@@ -9,6 +9,11 @@ from ledger.engine import sqlite_file
 from ledger.migrate import Stores, open_stores
 
 
+def spill_url(settings: Settings) -> str:
+    """Return where the collector's spill lies."""
+    return f"sqlite+aiosqlite:///{settings.server.state_dir / 'spill.db'}"
+
+
 @asynccontextmanager
 async def opened_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Give both stores, migrated, for as long as the block runs.  Raises StoreError."""

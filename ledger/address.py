@@ -100,6 +100,14 @@ def parse_address(text: str) -> Address:
     return Address(local, domain)
 
 
+def address_key(text: str) -> str | None:
+    """Return the key of what is a mailbox; None of what is none."""
+    try:
+        return parse_address(text).key
+    except AddressError:
+        return None
+
+
 def parse_domain(text: str) -> str:
     """Return the domain that `text` is, in lower case.
 

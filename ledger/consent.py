@@ -1,5 +1,7 @@
 """Consent to be tracked: its states, whose it is, what holds."""
 
+import hashlib
+import re
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -50,11 +52,16 @@ class Subject:
     """As written."""
 
 
-def parse_subject(text: str) -> Subject:
-    """Return the address or domain that `text` is.
+_DIGEST = re.compile(r"~[0-9a-f]{64}")
 
-    Raises AddressError where it is neither.
+
+def parse_subject(text: str) -> Subject:
+    """Return the address or domain that `text` is, or who is forgotten under that digest.
+
+    Raises AddressError where it is none of them.
     """
+    if _DIGEST.fullmatch(text):
+        return Subject(text, text, text)
     if "@" in text:
         return subject_of(parse_address(text))
     domain = parse_domain(text)
@@ -66,6 +73,20 @@ def subject_of(address: Address) -> Subject:
     return Subject(address.key, address.key_without_detail, str(address))
 
 
+def digest_of(digest_key: bytes, denial_key: str) -> str:
+    """Return what stands for an address once it is forgotten: of no use without the key."""
+    digest = hashlib.blake2b(
+        denial_key.encode(), key=digest_key, digest_size=32, person=b"forgotten"
+    )
+    return f"~{digest.hexdigest()}"
+
+
+def forgotten_subject(digest_key: bytes, subject: Subject) -> Subject:
+    """Return what stands for an address as a subject once it is forgotten."""
+    digest = digest_of(digest_key, subject.denial_key)
+    return Subject(digest, digest, digest)
+
+
 @dataclass(frozen=True, slots=True)
 class Consents:
     """The consents on record, by key; of some subjects or of all."""
@@ -73,20 +94,30 @@ class Consents:
     granted: AbstractSet[str] = frozenset()
     """`Subject.key` of addresses and domains."""
     denied: AbstractSet[str] = frozenset()
-    """`Subject.denial_key` of addresses and domains."""
+    """`Subject.denial_key` of addresses and domains, and digests of who is forgotten."""
+    digest_key: bytes | None = None
+    """With it, denials of who is forgotten are found."""
 
     def of(self, address: Address) -> Consent:
         """Return what holds for an address.
 
         Law: no grant outweighs a denial, of the address or of its domain.
         Law: a denial holds for every `+detail` of its address.
+        Law: a denial holds after its address is forgotten.
         """
         domain = domain_key(address.domain)
         if domain in self.denied or address.key_without_detail in self.denied:
             return Consent.DENIED
+        if self._is_forgotten(address):
+            return Consent.DENIED
         if domain in self.granted or address.key in self.granted:
             return Consent.GRANTED
         return Consent.UNKNOWN
+
+    def _is_forgotten(self, address: Address) -> bool:
+        if self.digest_key is None or not self.denied:
+            return False
+        return digest_of(self.digest_key, address.key_without_detail) in self.denied
 
 
 def permit_for(

@@ -5,16 +5,17 @@ Each function on a connection is one step inside the caller's transaction.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import BindParameter, Connection, bindparam, insert, literal, or_, select, update
+from sqlalchemy import Connection, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.address import Address, domain_key, parse_address
 from ledger.audit import AuditEntry, record_audit
-from ledger.consent import Consent, Consents, Method, Subject
+from ledger.consent import Consent, Consents, Method, Subject, digest_of, forgotten_subject
 from ledger.engine import Store
+from ledger.rows import ByKeys
 from ledger.schema import consent_changes, consents
 
 
@@ -43,17 +44,29 @@ class KeptConsent:
     """Of the change; later ones are greater."""
 
 
-_KEYS_AT_ONCE = 10_000
-"""In one statement: SQLite takes 32,766 values."""
+_KEYS_AT_ONCE = 8_192
+"""In one statement, in two places: SQLite takes 32,766 values."""
 
-_KEYS: BindParameter[str] = bindparam("keys", expanding=True)
-_BEARING = select(consents.c.subject, consents.c.denial_key, consents.c.state).where(
-    or_(consents.c.subject.in_(_KEYS), consents.c.denial_key.in_(_KEYS))
+_BEARING = ByKeys(
+    lambda keys: select(consents.c.subject, consents.c.denial_key, consents.c.state).where(
+        or_(consents.c.subject.in_(keys), consents.c.denial_key.in_(keys))
+    )
 )
 
 
-async def tell_consent(connection: AsyncConnection, subject: Subject, told: ConsentTold) -> int:
-    """Record a consent and return the number of the change."""
+async def tell_consent(
+    connection: AsyncConnection,
+    subject: Subject,
+    told: ConsentTold,
+    digest_key: bytes | None = None,
+) -> int:
+    """Record a consent and return the number of the change.
+
+    With the key, what was kept of the address when it was forgotten holds no longer: who tells of
+    it now knows better.
+    """
+    if digest_key is not None and "@" in subject.key:
+        await _end_digest(connection, forgotten_subject(digest_key, subject), told)
     number = (
         await connection.execute(
             insert(consent_changes)
@@ -79,42 +92,68 @@ async def tell_consent(connection: AsyncConnection, subject: Subject, told: Cons
     return int(number)
 
 
+async def _end_digest(connection: AsyncConnection, digest: Subject, told: ConsentTold) -> None:
+    held = select(consents.c.state).where(consents.c.subject == digest.key)
+    if (await connection.scalar(held)) == Consent.DENIED:
+        await tell_consent(connection, digest, replace(told, state=Consent.UNKNOWN, text=""))
+
+
 async def record_consent(
-    ledger: Store, subject: Subject, told: ConsentTold, entry: AuditEntry
+    ledger: Store,
+    subject: Subject,
+    told: ConsentTold,
+    entry: AuditEntry,
+    digest_key: bytes | None = None,
 ) -> None:
-    """Record a consent and who recorded it, in one transaction."""
+    """Record a consent and who recorded it, in one transaction; the key as for tell_consent."""
     async with ledger.write() as connection:
-        await tell_consent(connection, subject, told)
+        await tell_consent(connection, subject, told, digest_key)
         await record_audit(connection, entry)
 
 
-async def consents_of(connection: AsyncConnection, addresses: Iterable[Address]) -> Consents:
-    """Return the consents that bear on some addresses: their own and their domains'."""
-    return await connection.run_sync(read_consents, addresses)
+async def consents_of(
+    connection: AsyncConnection, addresses: Iterable[Address], digest_key: bytes | None = None
+) -> Consents:
+    """Return the consents that bear on some addresses: their own and their domains'.
+
+    Denials of who is forgotten are among them where the key is given.
+    """
+    return await connection.run_sync(read_consents, addresses, digest_key)
 
 
-def read_consents(connection: Connection, addresses: Iterable[Address]) -> Consents:
+def read_consents(
+    connection: Connection, addresses: Iterable[Address], digest_key: bytes | None = None
+) -> Consents:
     """Do as consents_of, in a thread (Store.transact)."""
     keys: set[str] = set()
     for address in addresses:
         keys |= {address.key, address.key_without_detail, domain_key(address.domain)}
+        if digest_key is not None:
+            keys.add(digest_of(digest_key, address.key_without_detail))
     granted, denied = set(), set()
     asked = sorted(keys)
     for start in range(0, len(asked), _KEYS_AT_ONCE):
         some = asked[start : start + _KEYS_AT_ONCE]
-        for subject, denial_key, state in connection.execute(_BEARING, {"keys": some}):
+        for subject, denial_key, state in _BEARING.run(connection, some):
             if state == Consent.GRANTED:
                 granted.add(subject)
             elif state == Consent.DENIED:
                 denied.add(denial_key)
-    return Consents(granted, denied)
+    return Consents(granted, denied, digest_key)
 
 
-async def consent_holding(connection: AsyncConnection, subject: Subject) -> Consent:
+async def consent_holding(
+    connection: AsyncConnection, subject: Subject, digest_key: bytes | None = None
+) -> Consent:
     """Return what holds for an address, its domain counted, or for a domain by itself."""
     if "@" in subject.key:
         address = parse_address(subject.key)
-        return (await consents_of(connection, [address])).of(address)
+        return (await consents_of(connection, [address], digest_key)).of(address)
+    return await consent_told(connection, subject)
+
+
+async def consent_told(connection: AsyncConnection, subject: Subject) -> Consent:
+    """Return what was told last of a subject by itself."""
     statement = select(consents.c.state).where(consents.c.subject == subject.key)
     return Consent(await connection.scalar(statement) or Consent.UNKNOWN)
 
@@ -134,7 +173,10 @@ async def consents_since(
 async def list_consents(
     connection: AsyncConnection, limit: int, after: str = ""
 ) -> tuple[tuple[Subject, ConsentTold], ...]:
-    """Return what holds, by subject key in its order; `after` is the key of the page before."""
+    """Return what holds, by subject key in its order; `after` is the key of the page before.
+
+    Who is forgotten comes as a digest, of which no address can be made.
+    """
     table, told = consents.c, consent_changes.c
     statement = (
         select(table.subject, table.denial_key, table.shown, *_TOLD)

@@ -151,17 +151,28 @@ class Store:
             self._hasty.dispose()
         await self.shrink()
 
-    async def shrink(self) -> None:
-        """Bring the log into the file and cut it, if that can be done at once: it frees its bytes.
+    async def shrink(self, wait_s: float = _CUT_S) -> bool:
+        """Bring the log into the file and cut it; False where readers do not let it so soon.
 
-        SQLite leaves a log as long as it once was, 4 MB and more, which a full disk is short of.
+        SQLite leaves a log as long as it once was, 4 MB and more, which a full disk is short of;
+        and in it what was erased since.
         """
         async with self._turn:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._cut_log)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, self._cut_log, wait_s)
 
-    def _cut_log(self) -> None:
-        with suppress(SqliteError), closing(connect(self.file, timeout=_CUT_S)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def has_log(self) -> bool:
+        """Tell whether anything stands in the log, be it in the file long since."""
+        try:
+            return self.file.with_name(f"{self.file.name}-wal").stat().st_size > 0
+        except FileNotFoundError:
+            return False
+
+    def _cut_log(self, wait_s: float) -> bool:
+        with suppress(SqliteError), closing(connect(self.file, timeout=wait_s)) as connection:
+            busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            return not busy
+        return False
 
     async def close(self) -> None:
         """Close all connections."""

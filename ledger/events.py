@@ -103,7 +103,7 @@ async def select_events(
     order = events.c.number.desc() if after is None else events.c.number
     statement: Select[Any] = select(events).where(*conditions).order_by(order).limit(limit)
     found = await connection.execute(statement)
-    return tuple((row.number, _event_of(row)) for row in found)
+    return tuple((row.number, read_event(row)) for row in found)
 
 
 async def last_number(connection: AsyncConnection) -> int:
@@ -179,7 +179,8 @@ def _row_of(recorded: RecordedEvent) -> EventRow:
     )
 
 
-def _event_of(row: Row[Any]) -> Event:
+def read_event(row: Row[Any]) -> Event:
+    """Return the event of a row with all columns of `events`."""
     return Event(
         event_id=row.event_id,
         type=EventType(row.type),

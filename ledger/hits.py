@@ -13,7 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.event import EventType
 from ledger.mode import TrackingMode
-from ledger.schema import copies, copy_recipients, events, hits, links, sends, spilled_hits
+from ledger.schema import (
+    copies,
+    copy_recipients,
+    events,
+    hits,
+    links,
+    sends,
+    spilled_hits,
+    spilled_wishes,
+)
 from ledger.story import PastEvent, RecordedHit, SpilledHit, StoredLink, Story
 from ledger.token import HitKind
 
@@ -70,6 +79,14 @@ def delete_spilled(connection: Connection, hit_ids: Sequence[str]) -> None:
     connection.execute(_DELETE_SPILLED, {"ids": hit_ids})
 
 
+def delete_spilled_of(connection: Connection, copy_ids: Sequence[int]) -> int:
+    """Remove the hits of copies from the spill, and what is wished about them."""
+    gone = 0
+    for table in (spilled_hits, spilled_wishes):
+        gone += connection.execute(delete(table).where(table.c.copy_id.in_(copy_ids))).rowcount
+    return gone
+
+
 async def link_of(connection: AsyncConnection, copy_id: int, slot: int) -> StoredLink | None:
     """Return the stored link of a copy's slot, None where none is known."""
     if copy_id > _MAX_COPY_ID:  # no copy has such a number, and no database such a column
@@ -91,7 +108,7 @@ async def select_waiting(connection: AsyncConnection, limit: int) -> tuple[Recor
         .order_by(hits.c.at, hits.c.hit_id)
         .limit(limit)
     )
-    return tuple(_hit_of(row) for row in await connection.execute(statement))
+    return tuple(read_hit(row) for row in await connection.execute(statement))
 
 
 async def select_stories(
@@ -129,11 +146,6 @@ async def select_stories(
 async def settle_hits(connection: AsyncConnection, hit_ids: Sequence[str]) -> None:
     """Note that hits are judged."""
     await connection.execute(update(hits).where(hits.c.hit_id.in_(hit_ids)).values(waiting=False))
-
-
-async def erase_hits(connection: AsyncConnection, hit_ids: Sequence[str]) -> None:
-    """Remove hits of which nothing but their event may be kept."""
-    await connection.execute(delete(hits).where(hits.c.hit_id.in_(hit_ids)))
 
 
 async def add_repeats(connection: AsyncConnection, repeats: Mapping[str, int]) -> None:
@@ -199,7 +211,7 @@ async def _history(
     )
     found: dict[int, list[RecordedHit]] = {}
     for row in reversed((await connection.execute(statement)).all()):
-        found.setdefault(row.copy_id, []).append(_hit_of(row))
+        found.setdefault(row.copy_id, []).append(read_hit(row))
     return found
 
 
@@ -255,7 +267,8 @@ def _row_of(hit: RecordedHit) -> dict[str, Any]:
     }
 
 
-def _hit_of(row: Row[Any]) -> RecordedHit:
+def read_hit(row: Row[Any]) -> RecordedHit:
+    """Return the hit of a row with all columns of `hits`."""
     return RecordedHit(
         hit_id=row.hit_id,
         at=row.at,

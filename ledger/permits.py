@@ -7,19 +7,28 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, func, select
 
 from ledger.address import Address, parse_address
 from ledger.consent import Permit, permit_for
 from ledger.consents import read_consents
 from ledger.mode import TrackingMode
-from ledger.schema import consents, copies, copy_recipients, policy_changes
+from ledger.rows import ByKeys
+from ledger.schema import consents, copies, copy_recipients, forgotten_copies, policy_changes
 
 _LAST_CONSENT = select(func.max(consents.c.number))
-_COPIES = (
-    select(copies.c.copy_id, copies.c.mode, copy_recipients.c.recipient)
-    .outerjoin(copy_recipients, copy_recipients.c.copy_id == copies.c.copy_id)
-    .where(copies.c.copy_id.in_(bindparam("copies", expanding=True)))
+_LAST_FORGOTTEN = select(func.max(forgotten_copies.c.number))
+_FORGOTTEN = ByKeys(
+    lambda copy_ids: select(forgotten_copies.c.copy_id).where(
+        forgotten_copies.c.copy_id.in_(copy_ids)
+    )
+)
+_COPIES = ByKeys(
+    lambda copy_ids: (
+        select(copies.c.copy_id, copies.c.mode, copy_recipients.c.recipient)
+        .outerjoin(copy_recipients, copy_recipients.c.copy_id == copies.c.copy_id)
+        .where(copies.c.copy_id.in_(copy_ids))
+    )
 )
 _SWITCHED = (
     select(policy_changes.c.at, policy_changes.c.value)
@@ -39,9 +48,10 @@ class Switch:
         return next((on for since, on in reversed(self.changes) if since <= at), True)
 
 
-def last_consent(connection: Connection) -> int:
-    """Return the number of the last change of a consent; 0: there was none."""
-    return connection.scalar(_LAST_CONSENT) or 0
+def last_narrowing(connection: Connection) -> tuple[int, int]:
+    """Return what changes with each consent and each copy that is forgotten."""
+    consent, forgotten = connection.scalar(_LAST_CONSENT), connection.scalar(_LAST_FORGOTTEN)
+    return consent or 0, forgotten or 0
 
 
 def read_switch(connection: Connection) -> Switch:
@@ -50,21 +60,33 @@ def read_switch(connection: Connection) -> Switch:
 
 
 def read_permits(
-    connection: Connection, copy_ids: Collection[int], *, withdrawn: bool = False
+    connection: Connection,
+    copy_ids: Collection[int],
+    digest_key: bytes,
+    *,
+    withdrawn: bool = False,
 ) -> Mapping[int, Permit]:
     """Return what may be recorded of hits on copies; a copy that is not on record is missing.
 
     `withdrawn`: of each of them a recipient has withdrawn, which is not on record yet.
+    Law: no hit of a copy of which somebody is forgotten is told of anybody by name.
     """
     modes: dict[int, TrackingMode] = {}
     recipients: dict[int, list[Address]] = {}
-    for copy_id, mode, recipient in connection.execute(_COPIES, {"copies": list(copy_ids)}):
+    for copy_id, mode, recipient in _COPIES.run(connection, tuple(copy_ids)):
         modes[copy_id] = TrackingMode(mode)
         if recipient is not None:
             recipients.setdefault(copy_id, []).append(parse_address(recipient))
     everybody = [one for some in recipients.values() for one in some]
-    told = read_consents(connection, everybody)
-    return {
+    told = read_consents(connection, everybody, digest_key)
+    permits = {
         copy_id: permit_for(mode, recipients.get(copy_id, ()), told, withdrawn=withdrawn)
         for copy_id, mode in modes.items()
     }
+    for (copy_id,) in _FORGOTTEN.run(connection, tuple(copy_ids)):
+        # Others may have it still, and the hit may be his.
+        narrowed = permits.get(copy_id, Permit.NOTHING)
+        permits[copy_id] = Permit.ANONYMOUS if narrowed is Permit.FULL else narrowed
+        if not recipients.get(copy_id):
+            permits[copy_id] = Permit.NOTHING
+    return permits

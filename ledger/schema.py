@@ -330,10 +330,53 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
+day_events = Table(
+    "day_events",
+    ledger,
+    # Random, and without a row number, so that no order tells when in the day it was.
+    Column("event_id", String(26), primary_key=True),
+    Column("day", Instant, nullable=False, comment="its beginning"),
+    Column("type", String(20), nullable=False),
+    Column("sender", Text),
+    Column("sender_key", Text),
+    Column("classification", String(12), nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("rules_version", Text, nullable=False),
+    # what is to be told when its day is over; of a sender who is forgotten it is looked through
+    Index("ix_day_events_day", "day", "event_id"),
+    comment="opens and clicks that keep no send, until their day is over: ledger.days",
+    sqlite_with_rowid=False,
+)
+
+forgotten_copies = Table(
+    "forgotten_copies",
+    ledger,
+    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("copy_id", BigInteger, nullable=False, unique=True),
+    Column("at", Instant, nullable=False, comment="the day's beginning"),
+    # what is old enough to go
+    Index("ix_forgotten_copies_time", "at"),
+    comment="copies of which a recipient or the sender is forgotten",
+    sqlite_autoincrement=True,
+)
+
+chores = Table(
+    "chores",
+    ledger,
+    Column("name", String(16), primary_key=True),
+    Column("holder", String(26), comment="the process that does it; null: nobody"),
+    Column("held_until", Instant, nullable=False),
+    Column("done_at", Instant, comment="when it was last done to its end"),
+    comment="what one process does for all, once a day",
+)
+
 consents = Table(
     "consents",
     ledger,
-    Column("subject", Text, primary_key=True, comment="Subject.key"),
+    Column(
+        "subject", Text, primary_key=True, comment="Subject.key; of who is forgotten its digest"
+    ),
     Column("denial_key", Text, nullable=False, comment="Subject.denial_key"),
     Column("shown", Text, nullable=False),
     Column("state", String(7), nullable=False),

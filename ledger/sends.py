@@ -4,7 +4,7 @@ Law: recording the same facts again changes nothing, and their order is kept.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import bindparam, or_, select, update
@@ -16,11 +16,15 @@ from ledger.events import EventRow, event_row, insert_event_rows
 from ledger.fact import CopyFact, Fact, RecipientTold, SendAccepted, pack_verdict
 from ledger.mode import TrackingMode
 from ledger.rows import RowInsert, Values
-from ledger.schema import copies, copy_recipients, links, sends
+from ledger.schema import copies, copy_recipients, forgotten_copies, links, sends
+
+_COPIES_AT_ONCE = 10_000
+"""In one statement: SQLite takes 32,766 values."""
 
 
 async def record_facts(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
     """Record facts with their events, in their order, within the caller's transaction."""
+    facts = await _without_forgotten(connection, facts)
     accepted = [fact for fact in facts if isinstance(fact, SendAccepted)]
     told = [fact for fact in facts if isinstance(fact, RecipientTold)]
     await _insert_sends(connection, accepted)
@@ -40,6 +44,55 @@ async def find_sends(connection: AsyncConnection, name: str) -> tuple[str, ...]:
         .order_by(sends.c.send_id)
     )
     return tuple(rows)
+
+
+async def _without_forgotten(connection: AsyncConnection, facts: Sequence[Fact]) -> Sequence[Fact]:
+    """Return the facts without what they say of people who were forgotten since."""
+    told = {copy_id for fact in facts for copy_id in _copies_told(fact)}
+    buried = await _buried(connection, sorted(told))
+    if not buried:
+        return facts
+    table = copy_recipients.c
+    rows = await connection.execute(
+        select(table.copy_id, table.recipient_key).where(table.copy_id.in_(sorted(buried)))
+    )
+    left = {(row.copy_id, row.recipient_key) for row in rows}
+
+    def may_stay(copy_id: int, recipient: str) -> bool:
+        return copy_id not in buried or (copy_id, parse_address(recipient).key) in left
+
+    kept: list[Fact] = []
+    for fact in facts:
+        if isinstance(fact, RecipientTold):
+            kept += [fact] if may_stay(fact.copy_id, fact.recipient) else []
+            continue
+        people = [
+            replace(
+                copy,
+                recipients=tuple(
+                    one for one in copy.recipients if may_stay(copy.copy_id, one.recipient)
+                ),
+            )
+            for copy in fact.copies
+        ]
+        some = tuple(copy for copy in people if copy.recipients)
+        kept += [replace(fact, copies=some)] if some else []
+    return kept
+
+
+def _copies_told(fact: Fact) -> Iterable[int]:
+    if isinstance(fact, SendAccepted):
+        return (copy.copy_id for copy in fact.copies)
+    return (fact.copy_id,)
+
+
+async def _buried(connection: AsyncConnection, copy_ids: Sequence[int]) -> set[int]:
+    found: set[int] = set()
+    table = forgotten_copies.c
+    for start in range(0, len(copy_ids), _COPIES_AT_ONCE):
+        some = copy_ids[start : start + _COPIES_AT_ONCE]
+        found |= set(await connection.scalars(select(table.copy_id).where(table.copy_id.in_(some))))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

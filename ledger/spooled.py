@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ledger.address import address_key
 from ledger.rows import ByKeys, RowInsert
 from ledger.schema import (
     captured_copies,
@@ -327,6 +328,21 @@ async def list_captured(
         statement = statement.where(tuple_(table.captured_at, table.copy_id) < before)
     rows = (await connection.execute(statement.limit(limit))).mappings()
     return tuple(_captured({**row, "raw": b""}) for row in rows)
+
+
+async def captured_for(connection: AsyncConnection, key: str) -> tuple[CapturedCopy, ...]:
+    """Return the captured copies that went to an address, latest first, with their raw bytes."""
+    table = captured_copies.c
+    # There are as many as fit in a week of a sandbox, and their recipients are no column.
+    rows = await connection.execute(select(table.copy_id, table.recipients))
+    his = [
+        row.copy_id
+        for row in rows
+        if any(address_key(recipient) == key for _, recipient in row.recipients)
+    ]
+    found = [await captured_copy(connection, copy_id) for copy_id in his]
+    captured = [one for one in found if one is not None]
+    return tuple(sorted(captured, key=lambda one: one.captured_at, reverse=True))
 
 
 async def captured_copy(connection: AsyncConnection, copy_id: int) -> CapturedCopy | None:

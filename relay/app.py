@@ -14,7 +14,7 @@ from functools import partial
 import structlog
 
 from config.settings import Settings
-from ledger.keys import KeyRing
+from ledger.keys import KeyRing, load_audit_key
 from ledger.lapsed import free_leases
 from ledger.migrate import StoreError, Stores
 from relay import conclude
@@ -148,7 +148,8 @@ async def _posting(
 
 @asynccontextmanager
 async def _standing(settings: Settings, stores: Stores) -> AsyncIterator[Standing]:
-    standing = Standing(policy_of(settings), stores.spool, stores.ledger)
+    digest_key = load_audit_key(settings.keys_dir)
+    standing = Standing(policy_of(settings), stores.spool, stores.ledger, digest_key)
     await standing.recall()
     task = asyncio.create_task(_keep_running("policy", standing.follow), name="relay.policy")
     try:

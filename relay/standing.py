@@ -38,9 +38,13 @@ _log = structlog.get_logger()
 class Standing:
     """The policy in force, kept up to date."""
 
-    def __init__(self, policy: Policy, spool: Store, ledger: Store) -> None:
-        """Take what the file says; nothing is known of the ledger before `recall`."""
+    def __init__(self, policy: Policy, spool: Store, ledger: Store, digest_key: bytes) -> None:
+        """Take what the file says; nothing is known of the ledger before `recall`.
+
+        By `digest_key` denials of who is forgotten are found.
+        """
         self._file = policy
+        self._digest_key = digest_key
         self._spool = spool
         self._ledger = ledger
         self._number = -1
@@ -114,7 +118,7 @@ class Standing:
         self.policy = replace(
             self._file,
             rules=(*self._file.rules, *rules_of(policy)),
-            consents=Consents(self._granted, self._denied),
+            consents=Consents(self._granted, self._denied, self._digest_key),
             tracking=policy.tracking,
         )
 

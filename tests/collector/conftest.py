@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from sqlalchemy import insert, select
 from collector.app import run_collector
 from config.settings import Settings
 from ledger import schema
-from ledger.event import Event
+from ledger.event import Event, EventType
 from ledger.events import EventFilter, select_events
+from ledger.fact import RecipientTold
 from ledger.keys import KeyRing, load_keys
 from ledger.migrate import Stores, open_stores
+from ledger.sends import record_facts
 from ledger.token import HitKind, Token, write_token
 
 CHROME = {
@@ -77,6 +80,8 @@ class House:
         recipients: tuple[str, ...] = ("b@example.org",),
         mode: str = "individual",
         links: Mapping[int, str] | None = None,
+        *,
+        relayed: bool = False,
     ) -> str:
         """Record a send with one copy, as the relay's facts do; return its id."""
         self.sent += 1
@@ -125,6 +130,8 @@ class House:
             for table, values in rows:
                 if values:
                     await connection.execute(insert(table), values)
+            if relayed:
+                await record_facts(connection, [told(send_id, copy_id, one) for one in recipients])
         return send_id
 
     async def ask(
@@ -150,9 +157,28 @@ class House:
         )
         return found
 
+    async def rows_when(self, table: Any, count: int) -> list[Any]:
+        """Return the rows as soon as there are so many."""
+        found: list[Any] = await until(partial(self.rows, table), lambda some: len(some) >= count)
+        return found
+
     async def rows(self, table: Any) -> list[Any]:
         async with self.stores.ledger.read() as connection:
             return list((await connection.execute(select(table))).all())
+
+
+def told(send_id: str, copy_id: int, recipient: str, at: datetime | None = None) -> RecipientTold:
+    return RecipientTold(
+        event_id=f"R{copy_id}-{recipient}"[:40],
+        type=EventType.RELAYED,
+        at=at or datetime.now(UTC),
+        send_id=send_id,
+        copy_id=copy_id,
+        recipient=recipient,
+        recipient_type="to",
+        reply="250 OK",
+        upstream="default",
+    )
 
 
 async def until(look: Callable[[], Awaitable[Any]], enough: Callable[[Any], bool]) -> Any:

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -6,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.attribute import Anonymity, Settlement, attribute_hits
+from collector.attribute import Settlement, attribute_hits
 from collector.hit import Classification, Trace
 from collector.kept import Judged, Kept, Seen, features_of
 from ledger.event import Agent, Attribution, Event, EventType
@@ -56,16 +55,9 @@ def story(*hits: RecordedHit, **more: Any) -> Story:
     )
 
 
-def fresh() -> Iterator[str]:
-    number = 0
-    while True:
-        number += 1
-        yield f"fresh{number}"
-
-
 def settle(*waiting: RecordedHit, told: Story | None = None) -> Settlement:
     tale = told or story(*waiting)
-    return attribute_hits(waiting, {7: tale}, Anonymity(5, fresh()))
+    return attribute_hits(waiting, {7: tale})
 
 
 def events(settlement: Settlement) -> list[Event]:
@@ -218,38 +210,7 @@ def test_of_an_anonymous_copy_with_enough_recipients_the_send_is_kept() -> None:
     assert (row.event.send_id, row.event.attribution, row.event.first) == ("S1", "anonymous", True)
     assert (row.event.recipient, row.event.recipient_type, row.event.candidates) == (None, None, ())
     assert (row.event.user_agent, row.event.ip_address) == (None, None)
-    assert (settlement.settled, settlement.erased) == (["H1"], [])
-
-
-@pytest.mark.parametrize(
-    ("hit", "recipients", "reason"),
-    [
-        (judged(1), "abcd", "mail_program"),
-        (judged(1, HitKind.CLICK, withheld=True), "abcde", "gpc"),
-        (judged(1, HitKind.CLICK, withheld=True, altered=True), "a", "altered_destination"),
-    ],
-)
-def test_of_fewer_and_of_withheld_clicks_only_sender_and_day_are_kept(
-    hit: RecordedHit, recipients: str, reason: str
-) -> None:
-    settlement = settle(hit, told=story(hit, recipients=tuple(recipients)))
-    (row,) = settlement.events
-    assert (row.copy_id, row.hit_id) == (None, None)
-    assert reason in row.event.reasons
-    bare = Event(
-        event_id="fresh1",
-        type=row.event.type,
-        timestamp=AT.replace(hour=0),
-        sender="a@example.com",
-        attribution=Attribution.ANONYMOUS,
-        tracking_mode=TrackingMode.ANONYMOUS,
-        classification=Agent.HUMAN_LIKELY,
-        confidence=0.8,
-        reasons=row.event.reasons,
-        rules_version="1",
-    )
-    assert row.event == bare
-    assert (settlement.settled, settlement.erased) == ([], ["H1"])
+    assert settlement.settled == ["H1"]
 
 
 any_hit = st.tuples(

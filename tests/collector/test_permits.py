@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from collector.permits import Permits
+from collector.permits import Bounds, Permits
 from ledger import schema
 from ledger.consent import Consent, Method, parse_subject
 from ledger.consents import ConsentTold, tell_consent
@@ -14,6 +14,7 @@ from ledger.story import RecordedHit
 from ledger.token import HitKind
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
+BOUNDS = Bounds(5, b"k" * 32)
 
 
 def make_hit(number: int, copy_id: int = 7) -> RecordedHit:
@@ -31,7 +32,7 @@ async def entered(house: Any) -> list[str]:
 
 
 async def test_a_denial_holds_from_the_next_hit_on_and_so_does_its_end(house: Any) -> None:
-    permits = Permits()
+    permits = Permits(BOUNDS)
     await house.send(7)
 
     async def enter(number: int) -> list[RecordedHit]:
@@ -50,7 +51,7 @@ async def test_a_denial_holds_from_the_next_hit_on_and_so_does_its_end(house: An
 
 
 async def test_a_copy_that_was_unknown_is_asked_for_again(house: Any) -> None:
-    permits = Permits()
+    permits = Permits(BOUNDS)
     enter = partial(permits.enter, batch=[make_hit(1)])
     assert await house.stores.ledger.transact(enter) == [make_hit(1)]
     await house.send(7)
@@ -59,7 +60,7 @@ async def test_a_copy_that_was_unknown_is_asked_for_again(house: Any) -> None:
 
 async def test_what_is_remembered_is_bounded(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collector.permits._MOST", 2)
-    permits = Permits()
+    permits = Permits(BOUNDS)
     for copy_id in range(1, 8):
         await house.send(copy_id)
     for copy_id in range(1, 8):

@@ -378,8 +378,6 @@ LATER = [
     ("[notices]\nhold_s = 5", "notices, line 1"),
     ("[[webhook]]\nurl = 'https://x.example'", "webhook, line 1"),
     ("[console.oidc]\nissuer = 'x'", "console.oidc, line 1"),
-    ("[privacy]\nretain_events_s = 5", "privacy.retain_events_s, line 2"),
-    ("[privacy]\nretain_content_s = 0", "privacy.retain_content_s, line 2"),
     (f"{HOST}[privacy]\nretain_content_s = 604800", "privacy.retain_content_s, line 4"),
 ]
 
@@ -414,8 +412,34 @@ def test_what_this_version_has_not_is_refused(tmp_path: Path, text: str, place: 
 def test_the_defaults_of_what_this_version_has_not_are_taken(tmp_path: Path) -> None:
     text = f"""{HOST}max_messages_per_minute = 0\nsaves_sent = false\nauth = "password"
 [tracking]\ntext_clicks = false\ndkim_signed = "skip"\n[relay.auth]\nmode = "none"
-[privacy]\nretain_events_s = 34560000"""
-    assert read(tmp_path, text).privacy.retain_events_s == 34_560_000
+[privacy]\nretain_content_s = 0"""
+    assert read(tmp_path, text).privacy.retain_content_s == 0
+
+
+def test_what_is_kept_so_long_is_the_admins_choice(tmp_path: Path) -> None:
+    text = "[privacy]\nretain_events_s = 172800\nretain_content_s = 60"
+    privacy = read(tmp_path, text).privacy
+    assert (privacy.retain_events_s, privacy.retain_content_s) == (172_800, 60)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "[privacy]\nretain_events_s = 5",
+            "privacy.retain_events_s, line 2: is less than two days",
+        ),
+        (
+            "[privacy]\nretain_content_s = 0",
+            "privacy.retain_content_s, line 2: is 0, and mail would be gone",
+        ),
+    ],
+)
+def test_what_would_keep_nothing_to_look_at_is_refused(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    (fault,) = faults(tmp_path, text)
+    assert fault.startswith(told)
 
 
 def test_all_faults_are_told_at_once_contradictions_too(tmp_path: Path) -> None:

@@ -42,7 +42,6 @@ def test_every_line_of_the_example_may_be_put_in_force(tmp_path: Path) -> None:
 
 
 UNREAD = {
-    "retain_content_s": "what it is here is all there is: config.contradict",
     "saves_sent": "the collector reads it when it tells a sender's own opens",
 }
 

@@ -13,7 +13,7 @@ from ledger.consent import Consent, Method, Permit, parse_subject
 from ledger.consents import ConsentTold, tell_consent
 from ledger.engine import Store
 from ledger.migrate import open_store
-from ledger.permits import Switch, last_consent, read_permits, read_switch
+from ledger.permits import Switch, last_narrowing, read_permits, read_switch
 from ledger.policies import PolicyChange, change_policy
 
 AT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -27,6 +27,7 @@ SEND = {
     "tags": [],
     "metadata": {},
 }
+KEY = b"k" * 32
 COPIES = {
     1: ("individual", ["bob@example.org"]),
     2: ("shared", ["ann@example.org", "bob@example.org"]),
@@ -60,7 +61,7 @@ async def tell(ledger: Store, subject: str, state: Consent) -> None:
 
 
 async def permits(ledger: Store) -> list[Permit | None]:
-    found = await ledger.transact(partial(read_permits, copy_ids=[*COPIES, 99]))
+    found = await ledger.transact(partial(read_permits, copy_ids=[*COPIES, 99], digest_key=KEY))
     return [found.get(copy_id) for copy_id in [*COPIES, 99]]
 
 
@@ -70,9 +71,9 @@ async def test_without_a_denial_all_may_be_recorded_of_copies_on_record(ledger: 
 
 
 async def test_a_denial_bites_by_the_mode_of_the_copy(ledger: Store) -> None:
-    before = await ledger.transact(last_consent)
+    before = await ledger.transact(last_narrowing)
     await tell(ledger, "bob+news@example.org", Consent.DENIED)
-    assert await ledger.transact(last_consent) > before
+    assert await ledger.transact(last_narrowing) > before
     assert await permits(ledger) == [
         Permit.NOTHING,
         Permit.ANONYMOUS,

@@ -65,7 +65,7 @@ async def change(ledger: Store, rule: str | None, value: object) -> None:
 
 
 async def recalled(spool: Store, ledger: Store) -> Standing:
-    standing = Standing(POLICY, spool, ledger)
+    standing = Standing(POLICY, spool, ledger, b"k" * 32)
     await standing.recall()
     return standing
 

@@ -10,9 +10,12 @@ down_revision = None
 def upgrade() -> None:
     _make_api_tokens()
     _make_audit()
+    _make_chores()
     _make_consent_changes()
     _make_consents()
+    _make_day_events()
     _make_events()
+    _make_forgotten_copies()
     _make_hits()
     _make_people()
     _make_policy_changes()
@@ -64,6 +67,25 @@ def _make_audit() -> None:
     op.create_index("ix_audit_subject", "audit", ["subject", "number"], unique=False)
 
 
+def _make_chores() -> None:
+    op.create_table(
+        "chores",
+        sa.Column("name", sa.String(length=16), nullable=False),
+        sa.Column(
+            "holder",
+            sa.String(length=26),
+            nullable=True,
+            comment="the process that does it; null: nobody",
+        ),
+        sa.Column("held_until", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "done_at", sa.BigInteger(), nullable=True, comment="when it was last done to its end"
+        ),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_chores")),
+        comment="what one process does for all, once a day",
+    )
+
+
 def _make_consent_changes() -> None:
     op.create_table(
         "consent_changes",
@@ -91,7 +113,12 @@ def _make_consent_changes() -> None:
 def _make_consents() -> None:
     op.create_table(
         "consents",
-        sa.Column("subject", sa.Text(), nullable=False, comment="Subject.key"),
+        sa.Column(
+            "subject",
+            sa.Text(),
+            nullable=False,
+            comment="Subject.key; of who is forgotten its digest",
+        ),
         sa.Column("denial_key", sa.Text(), nullable=False, comment="Subject.denial_key"),
         sa.Column("shown", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=7), nullable=False),
@@ -100,6 +127,25 @@ def _make_consents() -> None:
     )
     op.create_index("ix_consents_denial", "consents", ["denial_key"], unique=False)
     op.create_index("ix_consents_number", "consents", ["number"], unique=False)
+
+
+def _make_day_events() -> None:
+    op.create_table(
+        "day_events",
+        sa.Column("event_id", sa.String(length=26), nullable=False),
+        sa.Column("day", sa.BigInteger(), nullable=False, comment="its beginning"),
+        sa.Column("type", sa.String(length=20), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=True),
+        sa.Column("sender_key", sa.Text(), nullable=True),
+        sa.Column("classification", sa.String(length=12), nullable=False),
+        sa.Column("confidence", sa.Float(), nullable=False),
+        sa.Column("reasons", sa.JSON(), nullable=False),
+        sa.Column("rules_version", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("event_id", name=op.f("pk_day_events")),
+        comment="opens and clicks that keep no send, until their day is over: ledger.days",
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_day_events_day", "day_events", ["day", "event_id"], unique=False)
 
 
 def _make_events() -> None:
@@ -155,6 +201,25 @@ def _make_events() -> None:
     op.create_index("ix_events_send", "events", ["send_id", "number"], unique=False)
     op.create_index("ix_events_sender", "events", ["sender_key", "at"], unique=False)
     op.create_index("ix_events_time", "events", ["at"], unique=False)
+
+
+def _make_forgotten_copies() -> None:
+    op.create_table(
+        "forgotten_copies",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("copy_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False, comment="the day's beginning"),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_forgotten_copies")),
+        sa.UniqueConstraint("copy_id", name=op.f("uq_forgotten_copies_copy_id")),
+        comment="copies of which a recipient or the sender is forgotten",
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_forgotten_copies_time", "forgotten_copies", ["at"], unique=False)
 
 
 def _make_hits() -> None:
