@@ -102,3 +102,17 @@ async def policy_history(
         PolicyChange(row.at, row.actor, row.reason, row.rule, row.value, row.number)
         for row in await connection.execute(statement)
     )
+
+
+async def change_rule(ledger: Store, change: PolicyChange, entry: AuditEntry, seen: int) -> bool:
+    """Record a change of a rule and who made it, as record_policy_change does.
+
+    False where the rule has changed since the change numbered `seen`, and nothing is recorded.
+    """
+    async with ledger.write() as connection:
+        last = await policy_history(connection, 1, rule=change.rule)
+        if last and last[0].number > seen:
+            return False
+        await record_audit(connection, entry)
+        await change_policy(connection, change)
+    return True

@@ -14,6 +14,7 @@ from collector.console.captured import (
     show_captured_body,
     show_captured_copy,
 )
+from collector.console.consent import set_consent, show_consent
 from collector.console.desk import DESK, Desk
 from collector.console.door import Door
 from collector.console.feed import show_feed, show_stories, stream_news
@@ -30,7 +31,15 @@ from collector.console.people import (
     show_people,
     switch_person,
 )
+from collector.console.policy import (
+    draft_rule,
+    remove_rule,
+    show_policy,
+    show_rule,
+    switch_tracking,
+)
 from collector.console.queue import change_queue, show_queue
+from collector.console.recipient import show_recipient
 from collector.console.watch import Watch
 from config.settings import Settings
 from ledger.keys import load_audit_key
@@ -64,6 +73,8 @@ def build_console(settings: Settings, stores: Stores) -> web.Application:
         door=Door(stores.ledger),
         trusted_proxies=settings.collector.trusted_proxies,
         audit_key=load_audit_key(settings.keys_dir),
+        tracking=settings.tracking,
+        rules=settings.rule,
     )
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_live_pages)
@@ -87,6 +98,14 @@ def build_console(settings: Settings, stores: Stores) -> web.Application:
             web.get(r"/captured/{copy_id:\d{1,19}}/mail.eml", give_captured),
             web.get("/queue", show_queue),
             web.post("/queue", change_queue),
+            web.get("/policy", show_policy),
+            web.post("/policy/switch", switch_tracking),
+            web.get("/policy/rule", show_rule),
+            web.post("/policy/rule", draft_rule),
+            web.post("/policy/rule/remove", remove_rule),
+            web.get("/consent", show_consent),
+            web.post("/consent", set_consent),
+            web.get("/recipients/{address}", show_recipient),
             web.get("/audit", show_audit),
             web.get("/people", show_people),
             web.post("/people", add_person),

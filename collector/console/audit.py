@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from collector.console.desk import DESK
+from collector.console.names import account_names
 from collector.console.page import read_number, render_page
 from collector.console.wording import tell_detail
 from ledger.address import AddressError, parse_address
 from ledger.audit import AuditRow, pseudonym, read_head, select_audit
-from ledger.people import select_accounts
 
 PAGE_ROWS = 100
 
@@ -36,14 +36,13 @@ async def show_audit(request: web.Request) -> web.Response:
     about, refused = _about(key, given)
     before = read_number(request.query.get("before", ""))
     async with request.app[DESK].ledger.read() as connection:
-        accounts = await select_accounts(connection)
+        names = await account_names(connection, key)
         head = await read_head(connection)
         rows = (
             ()
             if refused
             else await select_audit(connection, before=before, about=about, limit=PAGE_ROWS)
         )
-    names = {pseudonym(key, account.key): account.address for account in accounts}
     shown = {
         "lines": tuple(_line(row, names) for row in rows),
         "head": head,

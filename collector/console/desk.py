@@ -8,6 +8,7 @@ from yarl import URL
 from collector.console.door import Door
 from collector.console.watch import Watch
 from collector.networks import IpNetwork
+from config.settings import Rule, Tracking
 from ledger.engine import Store
 
 
@@ -27,6 +28,10 @@ class Desk:
     """Whose word is taken for the client's address: the same that stand before the collector."""
     audit_key: bytes
     """Of the pseudonyms in the audit log."""
+    tracking: Tracking
+    """What the configuration says for everybody; the page of policy shows it."""
+    rules: tuple[Rule, ...]
+    """Those of the configuration."""
 
     @property
     def secure(self) -> bool:

@@ -22,8 +22,10 @@ def owner_for(request: web.Request) -> Owner | None:
     return Owner(key=person.key or "", account=person.name)
 
 
-async def record_view(request: web.Request, action: str, send_id: str) -> None:
-    """Record that somebody looks at a mail, its story or its content: once a look, however drawn.
+async def record_view(
+    request: web.Request, action: str, subject: str, kind: SubjectKind = SubjectKind.SEND
+) -> None:
+    """Record that somebody looks at a mail or a recipient: once a look, however drawn.
 
     It hangs on no field of the request, so no field leaves it out; only HEAD shows nothing.
     """
@@ -32,7 +34,7 @@ async def record_view(request: web.Request, action: str, send_id: str) -> None:
     desk, person = request.app[DESK], request[PERSON]
     now = datetime.now(UTC)
     author = author_of(person.key, now, desk.audit_key)
-    entry = author.entry(action, SubjectKind.SEND, send_id)
+    entry = author.entry(action, kind, subject)
     async with desk.ledger.read() as connection:
         if await is_recorded(connection, entry, since=now - LOOK):
             return

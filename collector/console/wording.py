@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from collector.reasons import REASON_WORDS
 from ledger.event import Agent, Attribution, Event, EventType
 from ledger.role import Role
+from ledger.treated import Treated
 
 OPENED, CLICKED = EventType.OPENED, EventType.CLICKED
 """For the pages, which know no other names of types."""
@@ -113,6 +114,19 @@ def tell_mode(mode: str) -> str:
     return _MODES.get(mode, mode)
 
 
+_AT_MOST = {
+    "individual": "by name: no limit from this rule",
+    "shared": "shared: at most “someone of these”",
+    "anonymous": "anonymous: at most “someone”",
+    "off": "not tracked",
+}
+
+
+def tell_at_most(mode: str) -> str:
+    """Return a mode as the most that a rule lets be told."""
+    return _AT_MOST.get(mode, mode)
+
+
 _MODE_NAMES = {
     "individual": "by name",
     "shared": "shared",
@@ -158,6 +172,66 @@ def tell_because(because: str, name: str) -> str:
     if because == "content":
         return tell_passed(name)
     return _BECAUSE.get(because, because + " {}").format(name)
+
+
+def tell_rule(rule: Mapping[str, object]) -> str:
+    """Return for whom a rule holds and what it narrows, on one line."""
+    whom = [
+        told.format(rule[key])
+        for key, told in (
+            ("sender", "from {}"),
+            ("account", "signed in as {}"),
+            ("recipient", "to {}"),
+        )
+        if rule.get(key)
+    ]
+    mode = str(rule.get("mode", "individual"))
+    narrows = [] if mode == "individual" else [f"at most {tell_mode_name(mode)}"]
+    if mode == "off":
+        narrows = ["not tracked"]
+    narrows += ["no pixel"] if rule.get("opens") is False else []
+    narrows += ["no tracked links"] if rule.get("clicks") is False else []
+    return f"{' '.join(whom) or 'all mail'}: {', '.join(narrows) or 'nothing'}"
+
+
+def tell_difference(before: Treated, after: Treated) -> str:
+    """Return how a copy would have been treated otherwise."""
+    told = []
+    if after.mode is not before.mode:
+        modes = [tell_mode_name(mode.value) for mode in (after.mode, before.mode)]
+        told.append(f"{modes[0]} instead of {modes[1]}")
+    if after.mode.width:
+        told += ["without a pixel"] if before.opens and not after.opens else []
+        told += ["without tracked links"] if after.clicks != before.clicks else []
+    return ", ".join(told)
+
+
+_CONSENTS = {"granted": "granted", "denied": "denied", "unknown": "not known"}
+
+
+def tell_consent(state: str) -> str:
+    """Return what is on record of a consent."""
+    return _CONSENTS.get(state, state)
+
+
+_METHODS = {
+    "form": "by the person, on a form or page",
+    "import": "from a list",
+    "spoken": "by word of mouth",
+    "console": "by writing, noted here",
+    "other": "in another way",
+}
+
+
+def tell_method(method: str) -> str:
+    """Return how a consent was told."""
+    return _METHODS.get(method, method)
+
+
+def tell_actor(actor: str, names: Mapping[str, str]) -> str:
+    """Return who recorded something, by the account where there is one."""
+    known = {"operator": "the operator", "recipient": "the recipient"}
+    return names.get(actor) or known.get(actor) or tell_party(actor, None)
 
 
 _PASSED = {
@@ -229,6 +303,12 @@ _ACTIONS = {
     "copy.viewed": "read a captured copy of the mail",
     "tracking.withdrawn": "withdrew tracking of",
     "tracking.restored": "took back the withdrawal of",
+    "recipient.viewed": "looked at the page of",
+    "policy.switched": "switched tracking for everybody",
+    "policy.rule_set": "set the rule",
+    "policy.rule_removed": "removed the rule",
+    "consent.told": "recorded the consent of",
+    "consent.imported": "imported consents",
     "queue.retried": "had the relay try again",
     "queue.held": "held in the queue",
     "queue.released": "released in the queue",

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
+from ledger.audit import AuditEntry, select_audit
 from ledger.engine import Store
 from ledger.policies import (
     KeptPolicy,
     PolicyChange,
     change_policy,
+    change_rule,
     kept_policy,
     last_policy_change,
     policy_history,
@@ -61,3 +63,17 @@ async def test_the_last_change_of_each_rule_and_of_the_switch_holds(store: Store
         assert await policy_history(connection, 10) == tuple(reversed(told))
         assert await policy_history(connection, 1, before=numbers[1]) == (told[0],)
         assert await policy_history(connection, 10, rule="other") == (told[4], told[2])
+
+
+async def test_a_rule_that_has_changed_since_it_was_seen_is_left_as_it_is(store: Store) -> None:
+    entry = AuditEntry(NOW, "operator", "policy.rule_set", "policy", "public")
+    assert await change_rule(store, PUBLIC, entry, seen=0)
+    async with store.read() as connection:
+        seen = await last_policy_change(connection)
+    other = replace(PUBLIC, rule="other")
+    assert await change_rule(store, other, entry, seen=0)
+    assert await change_rule(store, replace(PUBLIC, value=None), entry, seen=seen)
+    assert not await change_rule(store, PUBLIC, entry, seen=seen)
+    async with store.read() as connection:
+        assert list((await kept_policy(connection)).rules) == ["other"]
+        assert len(await select_audit(connection, limit=9)) == 3

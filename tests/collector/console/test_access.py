@@ -22,7 +22,12 @@ SENT_BY_US = {"Sec-Fetch-Site": "same-origin"}
 def paths_of(console: Any) -> list[tuple[str, str]]:
     """Return every method and path that the router has, with something in each blank."""
     app = build_console(console.settings, console.stores)
-    filled = {"send_id": "01HZZZZZZZZZZZZZZZZZZZZZZZ", "copy_id": "1001", "filename": "mark.svg"}
+    filled = {
+        "send_id": "01HZZZZZZZZZZZZZZZZZZZZZZZ",
+        "copy_id": "1001",
+        "filename": "mark.svg",
+        "address": "b%40example.org",
+    }
     found = []
     for route in app.router.routes():
         assert route.resource is not None

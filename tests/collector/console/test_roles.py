@@ -11,6 +11,7 @@ from ledger.role import Role
 from ledger.sessions import Person
 
 FILLED = {"send_id": "01HZZZZZZZZZZZZZZZZZZZZZZZ", "copy_id": "1001", "filename": "mark.svg"}
+FILLED |= {"address": "bob%40example.org"}
 
 
 def routes_of(console: Any) -> set[tuple[str, str]]:
@@ -77,8 +78,14 @@ async def test_a_line_to_the_news_is_refused_and_given_like_a_page(console: Any)
 @pytest.mark.parametrize(
     ("role", "named"),
     [
-        (Role.ADMIN, {"/", "/messages", "/captured", "/queue", "/people", "/audit"}),
-        (Role.AUDITOR, {"/", "/messages", "/captured", "/queue", "/audit"}),
+        (
+            Role.ADMIN,
+            {"/", "/messages", "/captured", "/queue", "/policy", "/consent", "/people", "/audit"},
+        ),
+        (
+            Role.AUDITOR,
+            {"/", "/messages", "/captured", "/queue", "/policy", "/consent", "/audit"},
+        ),
         (Role.USER, {"/", "/messages"}),
     ],
 )
