@@ -520,10 +520,13 @@ async def test_a_long_queue_for_a_stuck_upstream_is_not_gone_through_for_other_m
         claimed.append(len(claims))
         return claims
 
+    async def filled() -> bool:
+        return sum(claimed) >= 20  # as many as two connections have room for
+
     monkeypatch.setattr(spool, "claim", counting)
     async with running(spool, slow, next_hop(server)) as dispatch:
         await until(lambda: _all_in(store, "slow"))
-        await until(lambda: sum(claimed) >= 20)  # as many as two connections have room for
+        await until(filled)
         before, loop = sum(claimed), asyncio.get_running_loop()
         for number in range(1, 21):
             began = loop.time()
