@@ -18,6 +18,8 @@ from collector.console.access import make_sign_in_link
 from collector.console.app import run_console
 from config.settings import Settings
 from ledger.audit import OPERATOR, Author, SubjectKind, record_audit
+from ledger.consent import Consent, Method, parse_subject
+from ledger.consents import ConsentTold, tell_consent
 from ledger.event import Agent, Attribution, Event, EventType
 from ledger.events import RecordedEvent, insert_events
 from ledger.fact import pack_verdict
@@ -26,6 +28,7 @@ from ledger.keys import load_audit_key
 from ledger.migrate import Stores, open_stores
 from ledger.mode import TrackingMode
 from ledger.people import Account, add_account, set_disabled
+from ledger.policies import PolicyChange, change_policy
 from ledger.role import Role
 from ledger.schema import copies, copy_recipients, sends
 from ledger.sessions import Person
@@ -280,6 +283,7 @@ def seed_demo(
         await _seed_old(console, delivered, at)
         main = await _seed_main(console, delivered, at)
         await _seed_people(console)
+        await _seed_policy(console)
         await console.capture(
             captured_copy(1001, main, ("to", "bob@example.org"), captured_at=at(119)),
             captured_copy(1002, main, ("cc", "carol.fitzgerald@example.org"), captured_at=at(119)),
@@ -314,6 +318,28 @@ async def _seed_people(console: Console) -> None:
             connection,
             author.entry("consent.set", SubjectKind.RECIPIENT, "bob@example.org", {"to": "denied"}),
         )
+
+
+async def _seed_policy(console: Console) -> None:
+    now = datetime.now(UTC)
+    rule = {"recipient": "*@gov.example", "mode": "off"}
+    changes = (
+        PolicyChange(now, OPERATOR, "Counsel asked for it in March.", "public offices", rule),
+        PolicyChange(now, OPERATOR, "An incident, see ticket 4711.", None, value=False),
+        PolicyChange(now, OPERATOR, "It is over.", None, value=True),
+    )
+    asked = "May we see whether you open our mail, and which of our links you follow?"
+    denied = ConsentTold(Consent.DENIED, now, Method.SPOKEN, OPERATOR, "call of 12 March", asked)
+    granted = ConsentTold(Consent.GRANTED, now, Method.IMPORT, OPERATOR, "newsletter.csv")
+    async with console.stores.ledger.write() as connection:
+        for change in changes:
+            await change_policy(connection, change)
+        for subject, told in (
+            ("example.net", denied),
+            ("carol.fitzgerald@example.org", granted),
+            ("carol.fitzgerald@example.org", denied),
+        ):
+            await tell_consent(connection, parse_subject(subject), told)
 
 
 async def _seed_old(

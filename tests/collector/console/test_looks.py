@@ -93,6 +93,13 @@ async def test_every_page_fits_has_no_fault_and_asks_no_other_host(
             "/queue?sender=nobody.example",
             "/audit",
             "/audit?about=nobody@example.com",
+            "/policy",
+            "/policy/rule",
+            "/policy/rule?name=public%20offices",
+            "/consent",
+            "/consent?about=carol.fitzgerald@example.org",
+            "/recipients/bob@example.org",
+            "/recipients/nobody@example.org",
             f"/login?code={await console.link_code()}",
             "/login",
         ):
