@@ -4,29 +4,28 @@ Law: each hit is one event, or a repeat of one.
 Law: an event of an anonymous copy names nobody and holds no client data.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import assert_never
 
 from collector.classify import classify
-from collector.hit import Classification, Scene, Trace
+from collector.hit import Classification, Trace
 from collector.kept import Judged, Seen, kept_of
-from collector.obscure import ALTERED, TYPES
-from ledger.event import Attribution, Event, EventType
+from collector.obscure import TYPES
+from collector.sweeps import ALTERED
+from collector.tale import INFERRED, NEW_PLACE, REPLAY, Tale
+from ledger.event import Agent, Attribution, Event, EventType
 from ledger.events import RecordedEvent
 from ledger.mode import TrackingMode
-from ledger.story import PastEvent, RecordedHit, Story
+from ledger.story import PastEvent, RecordedHit, Relabelling, Story
 from ledger.token import HitKind
-
-VIEW_LASTS = timedelta(seconds=60)
-"""Contract, hits and events: requests within it may be repeats of one view, or replays."""
 
 MAX_REPLAYS = 3
 """Replays of a minute that are events of their own."""
 
-REPLAY = "replay"
+_ATTENTIVE = frozenset(agent for agent in Agent if agent.attentive)
 
 
 @dataclass(slots=True)
@@ -38,6 +37,8 @@ class Settlement:
     """By `event_id`: further requests of the same view."""
     settled: list[str] = field(default_factory=list)
     """Hits that are judged."""
+    relabelled: list[Relabelling] = field(default_factory=list)
+    """Earlier events that these hits show in another light."""
 
 
 def attribute_hits(waiting: Sequence[RecordedHit], stories: Mapping[int, Story]) -> Settlement:
@@ -46,7 +47,7 @@ def attribute_hits(waiting: Sequence[RecordedHit], stories: Mapping[int, Story])
     A hit's event bears the hit's own id, so that judging twice adds nothing.
     """
     settlement = Settlement()
-    tales = {copy_id: _Tale(story) for copy_id, story in stories.items()}
+    tales = {copy_id: Tale(story) for copy_id, story in stories.items()}
     for hit in waiting:
         tale = tales[hit.copy_id]
         match kept := kept_of(hit):
@@ -58,71 +59,89 @@ def attribute_hits(waiting: Sequence[RecordedHit], stories: Mapping[int, Story])
                 _settle_seen(settlement, hit, kept, tale)
             case _:
                 assert_never(kept)
+    if waiting:
+        for tale in tales.values():
+            settlement.relabelled.extend(tale.look_back(waiting[-1].at))
     return settlement
 
 
-class _Tale:
-    """A copy's story, growing with the batch."""
-
-    def __init__(self, story: Story) -> None:
-        self.story = story
-        self.past = list(story.events)
-        self._traces = {
-            hit.hit_id: kept.trace
-            for hit in story.history
-            if isinstance(kept := kept_of(hit), Seen)
-        }
-
-    def others(self, hit: RecordedHit) -> tuple[Trace, ...]:
-        """Return the traces of all other hits that are near enough to be looked at."""
-        return tuple(trace for hit_id, trace in self._traces.items() if hit_id != hit.hit_id)
-
-    def views(self, trace: Trace) -> list[tuple[PastEvent, Trace]]:
-        """Return the events of the last minute that asked for the same, in order of recording."""
-        found = (
-            (event, self._traces[event.hit_id])
-            for event in self.past
-            if event.hit_id is not None and event.hit_id in self._traces
-        )
-        return [
-            (event, earlier)
-            for event, earlier in found
-            if (earlier.kind, earlier.slot) == (trace.kind, trace.slot)
-            and timedelta(0) <= trace.at - earlier.at <= VIEW_LASTS
-        ]
-
-    def had_first(self, event_type: EventType) -> bool:
-        """Tell whether the first of a kind is on record."""
-        return any(event.first and event.type is event_type for event in self.past)
-
-
-def _settle_seen(settlement: Settlement, hit: RecordedHit, seen: Seen, tale: _Tale) -> None:
+def _settle_seen(settlement: Settlement, hit: RecordedHit, seen: Seen, tale: Tale) -> None:
     settlement.settled.append(hit.hit_id)
-    views = tale.views(seen.trace)
-    same = next((event for event, trace in views if trace.same_view(seen.trace)), None)
-    replay = any(_elsewhere(trace, seen.trace) for _, trace in views)
+    trace = tale.add(hit, seen)
+    views = tale.views(trace)
+    same = next((event for event, earlier in views if earlier.same_view(trace)), None)
+    replay = any(_elsewhere(earlier, trace) for _, earlier in views)
     if same is None and replay and len(views) > MAX_REPLAYS:
         same = views[0][0]
     if same is not None:
         settlement.repeats[same.event_id] += 1
-        return
-    scene = Scene(seen.trace, tale.others(hit), max(1, len(tale.story.recipients)))
-    event = replace(
-        _told(hit, tale, classify(scene), altered=seen.altered),
-        user_agent=seen.trace.agent or None,
-        ip_address=seen.ip_address,
-    )
-    event = _attributed(event, tale.story)
-    _record(settlement, hit, tale, replace(event, reasons=event.reasons + (REPLAY,) * replay))
+    else:
+        told = _told(hit, tale, classify(tale.scene(hit.hit_id)), altered=seen.altered)
+        told = replace(told, user_agent=trace.agent or None, ip_address=seen.ip_address)
+        event = _attributed(told, tale.story)
+        again = not replay and told.type is EventType.OPENED and told.classification in _ATTENTIVE
+        moved = again and tale.opened_elsewhere(trace.agent, seen.ip_address)
+        extra = (REPLAY,) * replay + (NEW_PLACE,) * moved
+        _record(settlement, hit, tale, replace(event, reasons=event.reasons + extra))
 
 
-def _record(settlement: Settlement, hit: RecordedHit, tale: _Tale, event: Event) -> None:
+def _record(settlement: Settlement, hit: RecordedHit, tale: Tale, event: Event) -> None:
     settlement.events.append(RecordedEvent(event, hit.copy_id, hit.hit_id))
-    past = PastEvent(event.event_id, event.type, event.timestamp, hit.hit_id, event.first)
-    tale.past.append(past)
+    tale.past.append(_past(event, hit.hit_id))
+    if _tells_an_open(event, tale):
+        opened = _inferred(event, first=not tale.had_first(EventType.OPENED))
+        settlement.events.append(RecordedEvent(opened, hit.copy_id))
+        tale.past.append(_past(opened, None))
 
 
-def _told(hit: RecordedHit, tale: _Tale, classification: Classification, *, altered: bool) -> Event:
+def _past(event: Event, hit_id: str | None) -> PastEvent:
+    return PastEvent(
+        event_id=event.event_id,
+        type=event.type,
+        at=event.timestamp,
+        hit_id=hit_id,
+        first=event.first,
+        agent=event.classification,
+        confidence=event.confidence,
+        reasons=event.reasons,
+        rules_version=event.rules_version,
+        inferred_from=event.inferred_from,
+        user_agent=event.user_agent,
+        ip_address=event.ip_address,
+    )
+
+
+def _tells_an_open(event: Event, tale: Tale) -> bool:
+    """Tell whether a click is a person's who must have had the mail open, which is not on record.
+
+    Of whom it may not be told that he opened it, it is not told by way of his click.
+    """
+    return (
+        event.type is EventType.CLICKED
+        and event.classification in _ATTENTIVE
+        and event.attribution is not Attribution.ANONYMOUS
+        and not {ALTERED, REPLAY} & set(event.reasons)
+        and tale.story.infers_opens
+        and not tale.was_open()
+    )
+
+
+def _inferred(click: Event, *, first: bool) -> Event:
+    name = hashlib.blake2b(click.event_id.encode(), digest_size=13, person=b"inferred open")
+    return replace(
+        click,
+        event_id=name.hexdigest(),
+        type=EventType.OPENED,
+        url=None,
+        link_id=None,
+        link_text=None,
+        reasons=(INFERRED,),
+        first=first,
+        inferred_from=click.event_id,
+    )
+
+
+def _told(hit: RecordedHit, tale: Tale, classification: Classification, *, altered: bool) -> Event:
     story = tale.story
     link = story.links.get(hit.slot) if hit.kind is HitKind.CLICK else None
     event_type = TYPES[hit.kind]

@@ -20,7 +20,7 @@ from collector.daybook import Daybook
 from collector.permits import Bounds, Permits
 from collector.sealed import open_hit
 from collector.spill import Spill
-from ledger.engine import Store
+from ledger.engine import Store, Where
 from ledger.events import insert_events
 from ledger.hits import (
     add_repeats,
@@ -30,6 +30,7 @@ from ledger.hits import (
     settle_hits,
 )
 from ledger.keys import KeyRing
+from ledger.relabelled import relabel_events
 from ledger.seal import SealError
 from ledger.story import RecordedHit, SpilledHit, StoredLink, Story
 
@@ -139,6 +140,7 @@ class Journal:
                 return 0
             settlement = attribute(waiting, await select_stories(connection, waiting))
             await insert_events(connection, settlement.events)
+            await connection.run_sync(relabel_events, settlement.relabelled)
             await add_repeats(connection, settlement.repeats)
             await settle_hits(connection, settlement.settled)
             return len(waiting)
@@ -201,7 +203,7 @@ class Journal:
         Raises SQLAlchemyError or OSError where the ledger can not be written now.
         """
         waiting = await self._hasty.transact(
-            partial(self._permits.enter, batch=batch, withdrawn=self._withdrawn())
+            partial(self._permits.enter, batch=batch, withdrawn=self._withdrawn()), Where.LOOP
         )
         self._readable_since = self._readable_since or datetime.now(UTC)
         return waiting

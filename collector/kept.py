@@ -55,7 +55,7 @@ def features_of(kept: Kept) -> Mapping[str, Any]:
         "lists": list(kept.trace.lists),
         "ip_address": kept.ip_address,
         "altered": kept.altered,
-    }
+    } | ({"signs": list(kept.trace.signs)} if kept.trace.signs else {})
 
 
 def kept_of(hit: RecordedHit) -> Kept:
@@ -72,6 +72,7 @@ def kept_of(hit: RecordedHit) -> Kept:
         headers=features["headers"],
         network=features["network"],
         lists=tuple(features["lists"]),
+        signs=tuple(features.get("signs", ())),
     )
     return Seen(trace, features["ip_address"], features["altered"])
 

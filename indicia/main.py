@@ -22,6 +22,7 @@ from indicia.commands.log import log
 from indicia.commands.policy import policy
 from indicia.commands.purge import purge
 from indicia.commands.queue import queue
+from indicia.commands.reclassify import reclassify
 from indicia.commands.sandbox import sandbox
 from indicia.commands.serve import collector, console, relay, serve
 from indicia.commands.show import show
@@ -45,6 +46,7 @@ app.command()(queue)
 app.command()(export)
 app.command()(forget)
 app.command()(purge)
+app.command()(reclassify)
 app.add_typer(user, name="user")
 app.add_typer(token, name="token")
 app.add_typer(audit, name="audit")

@@ -82,6 +82,10 @@ class Event:
     notice: str = "none"
     """none, held or sent."""
     inferred_from: str | None = None
+    relabels: str | None = None
+    """Of a re-labelling: the `event_id` of the event that has its label anew."""
+    label_before: Agent | None = None
+    """Of a re-labelling."""
     user_agent: str | None = None
     ip_address: str | None = None
     """Truncated as `privacy.keep_network` says."""
@@ -99,7 +103,8 @@ def event_object(event: Event) -> dict[str, object]:
     """Return the event as the JSON object of the contract.
 
     Instants are UTC to the millisecond with `Z` (RFC 3339); `machine` follows from the label;
-    `reply` and `upstream` are there for delivery events only.
+    `reply` and `upstream` are there for delivery events only, `from` and `to` for re-labellings,
+    which bear the name of the event they are about.
     """
     shown: dict[str, object] = {
         attribute.name: getattr(event, attribute.name) for attribute in fields(Event)
@@ -112,6 +117,9 @@ def event_object(event: Event) -> dict[str, object]:
     shown["metadata"] = dict(event.metadata)
     if event.type not in _DELIVERY:
         del shown["reply"], shown["upstream"]
+    relabels, before = shown.pop("relabels"), shown.pop("label_before")
+    if event.type is EventType.RECLASSIFIED:
+        shown |= {"event_id": relabels, "from": before, "to": event.classification}
     return shown
 
 

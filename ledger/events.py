@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.address import Address, parse_address
@@ -64,6 +64,8 @@ class EventFilter:
     """Of mail that this person sent or signed in to send."""
     types: frozenset[EventType] = frozenset()
     classifications: frozenset[Agent] = frozenset()
+    history: bool = False
+    """Re-labellings too; without them each event is there once, as it stands now."""
 
 
 async def insert_events(connection: AsyncConnection, rows: Iterable[RecordedEvent]) -> None:
@@ -75,6 +77,11 @@ async def insert_event_rows(connection: AsyncConnection, rows: Iterable[EventRow
     """Add events, as insert_events does, whose rows were made by event_row."""
     # Row by row, so numbers follow this order; an ignored row leaves a gap.
     await _INSERT.run_async(connection, (tuple(row.values()) for row in rows))
+
+
+def insert_rows(connection: Connection, rows: Iterable[EventRow]) -> None:
+    """Add events, as insert_event_rows does, within a thread of their store."""
+    _INSERT.run(connection, (tuple(row.values()) for row in rows))
 
 
 def event_row(**said: object) -> EventRow:
@@ -129,6 +136,8 @@ def _conditions(wanted: EventFilter) -> list[ColumnElement[bool]]:
         conditions.append(of_owner_events(wanted.owner))
     if wanted.types:
         conditions.append(events.c.type.in_(sorted(wanted.types)))
+    if not wanted.history and EventType.RECLASSIFIED not in wanted.types:
+        conditions.append(events.c.type != EventType.RECLASSIFIED.value)
     if wanted.classifications:
         conditions.append(events.c.classification.in_(sorted(wanted.classifications)))
     return conditions
@@ -170,6 +179,8 @@ def _row_of(recorded: RecordedEvent) -> EventRow:
         repeats=event.repeats,
         notice=event.notice,
         inferred_from=event.inferred_from,
+        relabels=event.relabels,
+        label_before=event.label_before,
         user_agent=event.user_agent,
         ip_address=event.ip_address,
         reply=event.reply,
@@ -205,6 +216,8 @@ def read_event(row: Row[Any]) -> Event:
         repeats=row.repeats,
         notice=row.notice,
         inferred_from=row.inferred_from,
+        relabels=row.relabels,
+        label_before=None if row.label_before is None else Agent(row.label_before),
         user_agent=row.user_agent,
         ip_address=row.ip_address,
         reply=row.reply,

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, or_, select, 
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.event import EventType
+from ledger.event import Agent, EventType
 from ledger.mode import TrackingMode
+from ledger.rows import RowInsert
 from ledger.schema import (
     copies,
     copy_recipients,
@@ -31,10 +32,13 @@ HISTORY_AFTER = timedelta(seconds=10)
 _MAX_HISTORY = 2_000
 """Of a batch: more hits of its copies within two minutes are a flood, and its latest say enough."""
 
+_MAX_BESIDE = 50
+"""Other copies looked at with a batch: as many as are single by default (`tracking.max_copies`)."""
+
 _MAX_COPY_ID = (1 << 63) - 1
 
 
-_INSERT = insert(hits).on_conflict_do_nothing(index_elements=["hit_id"])
+_INSERT = RowInsert(hits, tuple(column.name for column in hits.c), once=True)
 _SPILL = insert(spilled_hits).on_conflict_do_nothing(index_elements=["hit_id"])
 _SPILLED = (
     select(spilled_hits)
@@ -51,8 +55,7 @@ LATEST = "\x7f"
 
 def insert_hits(connection: Connection, found: Iterable[RecordedHit]) -> None:
     """Add hits that wait to be judged; one whose `hit_id` is known is left as it stands."""
-    if rows := [_row_of(hit) | {"waiting": True} for hit in found]:
-        connection.execute(_INSERT, rows)
+    _INSERT.run(connection, map(_row_of, found))
 
 
 def spill_hits(connection: Connection, found: Iterable[SpilledHit]) -> None:
@@ -114,16 +117,27 @@ async def select_waiting(connection: AsyncConnection, limit: int) -> tuple[Recor
 async def select_stories(
     connection: AsyncConnection, waiting: Sequence[RecordedHit]
 ) -> Mapping[int, Story]:
-    """Return what is known of the copies of some hits, by copy."""
+    """Return what is known of the copies of some hits, by copy.
+
+    With them those copies of the same sends that were asked for from the same networks within
+    seconds: the hits show their events in another light.
+    """
     copy_ids = sorted({hit.copy_id for hit in waiting})
     since = min(hit.at for hit in waiting) - HISTORY_BEFORE
     until = max(hit.at for hit in waiting) + HISTORY_AFTER
-    heads = await _heads(connection, copy_ids)
+    heads = list(await _heads(connection, copy_ids))
+    nearby = await _nearby(connection, sorted({head.send_id for head in heads}), since, until)
+    if beside := sorted(_beside(waiting, nearby) - set(copy_ids))[:_MAX_BESIDE]:
+        copy_ids = [*copy_ids, *beside]
+        heads.extend(await _heads(connection, beside))
     slots = sorted({hit.slot for hit in waiting if hit.kind is HitKind.CLICK})
     recipients = await _recipients(connection, copy_ids)
     stored = await _links(connection, sorted({head.send_id for head in heads}), slots)
     history = await _history(connection, copy_ids, since, until)
     past = await _past_events(connection, copy_ids, since)
+    clicked = {hit.copy_id for hit in waiting if hit.kind is HitKind.CLICK}
+    asked = sorted({head.send_id for head in heads if head.copy_id in clicked})
+    inferring = await _inferring(connection, asked)
     return {
         head.copy_id: Story(
             copy_id=head.copy_id,
@@ -137,6 +151,12 @@ async def select_stories(
             recipients=tuple(recipients.get(head.copy_id, ())),
             links=stored.get(head.send_id, {}),
             history=tuple(history.get(head.copy_id, ())),
+            relayed_at=head.relayed_at,
+            infers_opens=any(
+                (head.send_id, recipient) in inferring
+                for recipient, _ in recipients.get(head.copy_id, ())
+            ),
+            nearby=tuple(one for one in nearby.get(head.send_id, ()) if one[0] != head.copy_id),
             events=tuple(past.get(head.copy_id, ())),
         )
         for head in heads
@@ -160,6 +180,7 @@ async def _heads(connection: AsyncConnection, copy_ids: Sequence[int]) -> Sequen
         select(
             copies.c.copy_id,
             copies.c.mode,
+            copies.c.relayed_at,
             sends.c.send_id,
             sends.c.message_id,
             sends.c.sender,
@@ -215,11 +236,66 @@ async def _history(
     return found
 
 
+def _beside(
+    waiting: Sequence[RecordedHit], nearby: Mapping[str, Sequence[tuple[int, datetime, str]]]
+) -> set[int]:
+    came = [(hit.at, hit.features.get("network")) for hit in waiting]
+    return {
+        copy_id
+        for found in nearby.values()
+        for copy_id, at, network in found
+        if any(network == one and abs(at - when) <= HISTORY_AFTER for when, one in came)
+    }
+
+
+async def _nearby(
+    connection: AsyncConnection, send_ids: Sequence[str], since: datetime, until: datetime
+) -> Mapping[str, list[tuple[int, datetime, str]]]:
+    """Return what came for the copies of sends; ix_copies_send and ix_hits_copy serve."""
+    network = hits.c.features["network"].as_string()
+    statement = (
+        select(copies.c.send_id, hits.c.copy_id, hits.c.at, network.label("network"))
+        .join(hits, hits.c.copy_id == copies.c.copy_id)
+        .where(copies.c.send_id.in_(send_ids), hits.c.at >= since, hits.c.at <= until)
+        .order_by(hits.c.at.desc())
+        .limit(_MAX_HISTORY)
+    )
+    found: dict[str, list[tuple[int, datetime, str]]] = {}
+    for row in await connection.execute(statement):
+        if row.network:
+            found.setdefault(row.send_id, []).append((row.copy_id, row.at, row.network))
+    return found
+
+
+async def _inferring(
+    connection: AsyncConnection, send_ids: Sequence[str]
+) -> frozenset[tuple[str, str]]:
+    """Return of whom a click may tell an open, by send.
+
+    Opens of his copy are tracked, or nothing but the content is against it: plain text has no
+    pixel, but nobody has wished that opens are not told.
+    """
+    if not send_ids:
+        return frozenset()
+    statement = select(sends.c.send_id, sends.c.verdict).where(sends.c.send_id.in_(send_ids))
+    return frozenset(
+        (row.send_id, own["recipient"])
+        for row in await connection.execute(statement)
+        for own, _ in row.verdict.get("recipients", ())
+        if own.get("opens") or _for_content_only(own)
+    )
+
+
+def _for_content_only(own: Mapping[str, Any]) -> bool:
+    against = {reason["because"] for reason in own.get("reasons", ()) if reason["of"] == "opens"}
+    return against == {"content"}
+
+
 async def _past_events(
     connection: AsyncConnection, copy_ids: Sequence[int], since: datetime
 ) -> Mapping[int, list[PastEvent]]:
     kinds = (EventType.OPENED.value, EventType.CLICKED.value)
-    statement = (
+    statement: Select[Any] = (
         select(
             events.c.copy_id,
             events.c.event_id,
@@ -227,6 +303,13 @@ async def _past_events(
             events.c.at,
             events.c.hit_id,
             events.c.first,
+            events.c.classification,
+            events.c.confidence,
+            events.c.reasons,
+            events.c.rules_version,
+            events.c.inferred_from,
+            events.c.user_agent,
+            events.c.ip_address,
         )
         .where(
             events.c.copy_id.in_(copy_ids),
@@ -237,9 +320,26 @@ async def _past_events(
     )
     found: dict[int, list[PastEvent]] = {}
     for row in await connection.execute(statement):
-        past = PastEvent(row.event_id, EventType(row.type), row.at, row.hit_id, row.first)
-        found.setdefault(row.copy_id, []).append(past)
+        found.setdefault(row.copy_id, []).append(read_past(row))
     return found
+
+
+def read_past(row: Row[Any]) -> PastEvent:
+    """Return the event of a row with all columns that judging looks at."""
+    return PastEvent(
+        row.event_id,
+        EventType(row.type),
+        row.at,
+        row.hit_id,
+        row.first,
+        None if row.classification is None else Agent(row.classification),
+        row.confidence,
+        tuple(row.reasons),
+        row.rules_version,
+        row.inferred_from,
+        row.user_agent,
+        row.ip_address,
+    )
 
 
 def _spilled_row(hit: SpilledHit) -> dict[str, Any]:
@@ -254,17 +354,10 @@ def _spilled_row(hit: SpilledHit) -> dict[str, Any]:
     }
 
 
-def _row_of(hit: RecordedHit) -> dict[str, Any]:
-    return {
-        "hit_id": hit.hit_id,
-        "at": hit.at,
-        "kind": hit.kind.value,
-        "copy_id": hit.copy_id,
-        "slot": hit.slot,
-        "html": hit.html,
-        "url": hit.url,
-        "features": dict(hit.features),
-    }
+def _row_of(hit: RecordedHit) -> tuple[Any, ...]:
+    """Return the columns of a hit that waits, in their order."""
+    kept = (hit.hit_id, hit.at, hit.kind.value, hit.copy_id, hit.slot, hit.html, hit.url)
+    return (*kept, dict(hit.features), True)
 
 
 def read_hit(row: Row[Any]) -> RecordedHit:

@@ -313,6 +313,8 @@ events = Table(
     Column("repeats", Integer, nullable=False),
     Column("notice", String(4), nullable=False),
     Column("inferred_from", String(40)),
+    Column("relabels", String(40), comment="of a re-labelling: which event"),
+    Column("label_before", String(12), comment="of a re-labelling"),
     Column("user_agent", Text),
     Column("ip_address", Text),
     Column("reply", Text),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ledger.event import EventType
+from ledger.event import Agent, EventType
 from ledger.mode import TrackingMode
 from ledger.token import HitKind
 
@@ -58,6 +58,29 @@ class PastEvent:
     at: datetime
     hit_id: str | None
     first: bool
+    agent: Agent | None = None
+    confidence: float | None = None
+    reasons: tuple[str, ...] = ()
+    rules_version: str | None = None
+    inferred_from: str | None = None
+    user_agent: str | None = None
+    ip_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Relabelling:
+    """An open or click that is judged anew."""
+
+    event_id: str
+    at: datetime
+    """When it was judged anew."""
+    agent: Agent
+    confidence: float
+    reasons: tuple[str, ...]
+    rules_version: str
+    first: bool
+    told: bool = True
+    """Whether an `event.reclassified` tells of it: its label, or whether it is first, is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +101,10 @@ class Story:
     """By slot."""
     history: tuple[RecordedHit, ...] = ()
     """In order of time, from two minutes before the first hit to be judged."""
+    relayed_at: datetime | None = None
+    infers_opens: bool = False
+    """Whether a click may tell of an open: nobody has wished that opens are not tracked."""
+    nearby: tuple[tuple[int, datetime, str], ...] = ()
+    """Hits of the send's other copies: copy, moment, network."""
     events: tuple[PastEvent, ...] = ()
     """Opens and clicks of that time, and the first of each kind."""

@@ -1,5 +1,6 @@
 """`indicia log`."""
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -38,6 +39,9 @@ def log(  # noqa: PLR0913 - typer reads each option from a parameter
         list[str] | None,
         typer.Option("--type", metavar="TYPE", help="email.opened or opened; may be repeated."),
     ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Re-labellings too, not only how things stand now.")
+    ] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
     form: Annotated[Format, typer.Option("--format")] = Format.TABLE,
     as_json: Json = False,
@@ -49,5 +53,6 @@ def log(  # noqa: PLR0913 - typer reads each option from a parameter
     wanted = read_wanted(
         since=since, recipient=recipient, sender=sender, message_id=message_id, types=types or []
     )
+    wanted = replace(wanted, history=history)
     chosen = Format.JSON if as_json else form
     review(read_settings(context), Review(kind.value, wanted, chosen, follow=follow))

@@ -24,6 +24,7 @@ kepts = st.one_of(
             headers=st.dictionaries(words, words, max_size=3),
             network=words,
             lists=st.lists(words, max_size=2).map(tuple),
+            signs=st.lists(words, max_size=2).map(tuple),
         ),
         ip_address=st.none() | words,
         altered=st.booleans(),

@@ -24,8 +24,9 @@ from collector.networks import lists_with, network_mark, parse_ip, shown_address
 from collector.obscure import obscure
 from collector.sweeps import LOOKED_FIRST
 from ledger.event import Agent
+from ledger.events import RecordedEvent
 from ledger.mode import TrackingMode
-from ledger.story import PastEvent, RecordedHit, StoredLink, Story
+from ledger.story import PastEvent, RecordedHit, Relabelling, StoredLink, Story
 from ledger.token import HitKind
 
 HERE = Path(__file__).parent
@@ -116,9 +117,7 @@ def by_agent(history: Mapping[str, Any], headers: Mapping[str, Any]) -> Iterator
             yield (Agent.SCANNER if machine else Agent.HUMAN_LIKELY).value
 
 
-def by_two_of_three(
-    history: Mapping[str, Any], headers: Mapping[str, Any]
-) -> Iterator[str | None]:
+def by_two_of_three(history: Mapping[str, Any], headers: Mapping[str, Any]) -> Iterator[str | None]:
     """Judge by two of three signals within two seconds: another link, open beside click, no words.
 
     It is how add-ons of mailing programs do it: a bot follows more than one link, loads the pixel
@@ -130,7 +129,7 @@ def by_two_of_three(
             yield None
             continue
         near = [
-            one for one in hits if one["copy"] == hit["copy"] and abs(one["at"] - hit["at"]) <= 2  # noqa: PLR2004 - seconds, as the name says
+            one for one in hits if one["copy"] == hit["copy"] and abs(one["at"] - hit["at"]) <= 2
         ]
         links = {one["link"] for one in near if one["kind"] == "click"}
         signs = (
@@ -199,7 +198,8 @@ class _Run:
         hit = RecordedHit(
             f"H{number:025d}", at, kind, copy_id, trace.slot, True, link.url, features_of(kept)
         )
-        self._settle(number, hit, self._copies.setdefault(copy_id, _Copy()))
+        self._copies.setdefault(copy_id, _Copy()).hits.append(hit)
+        self._settle(number, hit)
 
     def label(self, number: int) -> str | None:
         name = self._owner.get(number)
@@ -209,41 +209,33 @@ class _Run:
                     return event.agent.value + " replay" * ("replay" in event.reasons)
         return None
 
-    def _settle(self, number: int, hit: RecordedHit, copy: _Copy) -> None:
-        copy.hits.append(hit)
-        found = attribute_hits([hit], {hit.copy_id: self._story(hit, copy)})
+    def _settle(self, number: int, hit: RecordedHit) -> None:
+        asked = [hit.copy_id, *self._beside(hit)]
+        found = attribute_hits([hit], {copy_id: self._story(hit, copy_id) for copy_id in asked})
         for one in found.events:
-            event = one.event
-            copy.past.append(
-                PastEvent(
-                    event.event_id,
-                    event.type,
-                    event.timestamp,
-                    one.hit_id,
-                    event.first,
-                    event.classification,
-                    event.confidence,
-                    event.reasons,
-                    event.rules_version,
-                    event.inferred_from,
-                    event.user_agent,
-                    event.ip_address,
-                )
-            )
+            self._copies[hit.copy_id].past.append(_past(one))
         self._owner[number] = next(iter(found.repeats), hit.hit_id)
         anew = {one.event_id: one for one in found.relabelled}
-        copy.past = [
-            replace(past, agent=one.agent, reasons=one.reasons, first=one.first)
-            if (one := anew.get(past.event_id))
-            else past
-            for past in copy.past
-        ]
+        for copy_id in asked:
+            copy = self._copies[copy_id]
+            copy.past = [_stands(past, anew.get(past.event_id)) for past in copy.past]
 
-    def _story(self, hit: RecordedHit, copy: _Copy) -> Story:
+    def _beside(self, hit: RecordedHit) -> Iterator[int]:
+        """Return the copies that the ledger brings along: ledger.hits, select_stories."""
+        for copy_id, copy in self._copies.items():
+            if copy_id != hit.copy_id and any(
+                one.features.get("network") == hit.features.get("network")
+                and abs(one.at - hit.at) <= _AFTER
+                for one in copy.hits
+            ):
+                yield copy_id
+
+    def _story(self, hit: RecordedHit, copy_id: int) -> Story:
+        copy = self._copies[copy_id]
         readers = 1 if self._history["mode"] == "individual" else self._history["recipients"]
         since, until = hit.at - _BEFORE, hit.at + _AFTER
         return Story(
-            copy_id=hit.copy_id,
+            copy_id=copy_id,
             mode=TrackingMode(self._history["mode"]),
             send_id="S",
             message_id=None,
@@ -259,7 +251,7 @@ class _Run:
             nearby=tuple(
                 (other, one.at, one.features.get("network", ""))
                 for other, another in self._copies.items()
-                if other != hit.copy_id
+                if other != copy_id
                 for one in another.hits
                 if since <= one.at <= until
             ),
@@ -270,6 +262,30 @@ class _Run:
         leaves = slot and slot == self._history.get("unsubscribe")
         path = "unsubscribe" if leaves else f"page/{slot}"
         return StoredLink(f"https://example.net/{path}", "link")
+
+
+def _past(recorded: RecordedEvent) -> PastEvent:
+    event = recorded.event
+    return PastEvent(
+        event.event_id,
+        event.type,
+        event.timestamp,
+        recorded.hit_id,
+        event.first,
+        event.classification,
+        event.confidence,
+        event.reasons,
+        event.rules_version,
+        event.inferred_from,
+        event.user_agent,
+        event.ip_address,
+    )
+
+
+def _stands(past: PastEvent, anew: Relabelling | None) -> PastEvent:
+    if anew is None:
+        return past
+    return replace(past, agent=anew.agent, reasons=anew.reasons, first=anew.first)
 
 
 def confusion(verdicts: Sequence[Verdict]) -> str:
@@ -327,7 +343,7 @@ def tables(half: str) -> str:
     found = {name: evaluate(half, judge) for name, judge in JUDGES.items()}
     return "\n".join(
         [
-            "| judged by | right | scanners' hits told as a reader's | people's taken for machines |",
+            "| judged by | right | scans told as a reader's | people's taken for machines |",
             "|---|---:|---:|---:|",
             *(summary(name, verdicts) for name, verdicts in found.items()),
             "",

@@ -185,6 +185,13 @@ def _make_events() -> None:
         sa.Column("repeats", sa.Integer(), nullable=False),
         sa.Column("notice", sa.String(length=4), nullable=False),
         sa.Column("inferred_from", sa.String(length=40), nullable=True),
+        sa.Column(
+            "relabels",
+            sa.String(length=40),
+            nullable=True,
+            comment="of a re-labelling: which event",
+        ),
+        sa.Column("label_before", sa.String(length=12), nullable=True, comment="of a re-labelling"),
         sa.Column("user_agent", sa.Text(), nullable=True),
         sa.Column("ip_address", sa.Text(), nullable=True),
         sa.Column("reply", sa.Text(), nullable=True),
