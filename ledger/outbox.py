@@ -17,8 +17,8 @@ from ledger.fact import Fact, SendAccepted, fact_object, read_fact
 from ledger.rows import RowInsert
 from ledger.schema import owed_facts, refused_facts
 
-_MOST_WEIGHT = 50_000
-"""Facts, and recipients and links in them, that are remembered: some 20 MB."""
+_MOST_WEIGHT = 10_000
+"""Facts, and recipients and links in them, that are remembered: some 5 MB, ten seconds of mail."""
 
 _OWE = RowInsert(owed_facts, ("fact",))
 _OLDEST = select(owed_facts.c.number).order_by(owed_facts.c.number).limit(bindparam("most"))

@@ -16,8 +16,8 @@ _LONGEST_S = 300
 _FEWEST = 20
 """Claims are made so many at a time while others run: facts 5, claim in twenties."""
 
-_MOST_BYTES = 64 * 1024 * 1024
-"""Of content under way; a batch that was claimed beside it may go beyond once."""
+_MOST_BYTES = 32 * 1024 * 1024
+"""Of content under way, or a single copy: ready for the wire it is there three times."""
 
 
 @dataclass(slots=True)
@@ -86,14 +86,14 @@ class Lanes:
     def reserve(self, name: str, size_bytes: int) -> bool:
         """Return whether a new copy may enter, before others that are due as well."""
         lane = self._lanes[name]
-        fits = not self._running or self._size_bytes + size_bytes <= _MOST_BYTES
-        lane.backlog = lane.backlog or not fits or not lane.room
+        lane.backlog = lane.backlog or not self._fits(lane, size_bytes)
+        self._longest_bytes = max(self._longest_bytes, size_bytes)
         return not lane.backlog and self.enter(name, size_bytes)
 
     def enter(self, name: str, size_bytes: int) -> bool:
-        """Count a copy in; False where its lane has no room."""
+        """Count a copy in; False where there is no room for it."""
         lane = self._lanes[name]
-        if not lane.room:
+        if not self._fits(lane, size_bytes):
             return False
         lane.enter()
         self._running += 1
@@ -110,4 +110,9 @@ class Lanes:
 
     def turn_away(self, name: str) -> float:
         """Return after how many seconds a copy for which there is no room shall come again."""
-        return self._lanes[name].turn_away()
+        lane = self._lanes[name]
+        return 0 if lane.room else lane.turn_away()
+
+    def _fits(self, lane: Lane, size_bytes: int) -> bool:
+        left = _MOST_BYTES - self._size_bytes
+        return lane.room > 0 and (not self._running or size_bytes <= left)

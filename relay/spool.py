@@ -41,8 +41,9 @@ _MAX_JOBS = 200
 _MAX_BATCH_BYTES = 32 * 1024 * 1024
 """Of templates in one transaction, so that the write-ahead log stays small beside the spool."""
 
-_MAX_CACHE_BYTES = 64 * 1024 * 1024
-"""Of templates kept unpacked from store to claim: a thousand mails of the usual 5 to 60 KB."""
+_MAX_CACHE_BYTES = 16 * 1024 * 1024
+"""Of templates kept unpacked for the copies that wait: hundreds of mails of the usual 5 to 60 KB,
+or one of any size, whose copies are due one after the other."""
 
 _FEW = 50
 """Steps of one row each that may hold up the loop: some 2 ms."""
@@ -267,11 +268,11 @@ class _TemplateCache:
         return kept[0]
 
     def put(self, send_id: str, template: Template, size_bytes: int) -> None:
-        if send_id in self._kept or size_bytes > _MAX_CACHE_BYTES:
+        if send_id in self._kept:
             return
         self._kept[send_id] = (template, size_bytes)
         self._size_bytes += size_bytes
-        while self._size_bytes > _MAX_CACHE_BYTES:
+        while self._size_bytes > _MAX_CACHE_BYTES and len(self._kept) > 1:
             _, (_, dropped_bytes) = self._kept.popitem(last=False)
             self._size_bytes -= dropped_bytes
 

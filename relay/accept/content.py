@@ -70,7 +70,11 @@ async def read_data(
                 chunks.clear()
             counted = min(size_bytes, kept_bytes)
             deadline.reschedule(started_at + _GRACE_S + counted / _FLOOR_BYTES_PER_S)
-    return b"".join(chunks)[: -len(_END) + 2] if kept else None
+    if not kept:
+        return None
+    # The last chunk has all of the end; cut there, the message is not there twice.
+    chunks[-1] = chunks[-1][: -len(_END) + 2]
+    return b"".join(chunks)
 
 
 async def _read_chunk(reader: asyncio.StreamReader) -> tuple[bytes, bool]:

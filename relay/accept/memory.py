@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 SMALL_BYTES = 262_144
 """Of each message, not counted, so that the usual ones never wait for big ones."""
 
-_AT_ONCE_BYTES = 64 * 1024 * 1024
-"""Two messages of 25 MB.  While a message is compiled and packed it is there some four times."""
+_AT_ONCE_BYTES = 32 * 1024 * 1024
+"""One message of 25 MB.  While a message is compiled and packed it is there several times."""
 
 _WAIT_S = 60.0
 """RFC 5321 4.5.3.2.4: a client waits two minutes for the answer to DATA."""

@@ -293,6 +293,13 @@ class Session(Connection):
             return await self._take_content(transaction, share)
 
     async def _take_content(self, transaction: _Transaction, share: Share) -> Reply:
+        raw = await self._read_content(share)
+        if isinstance(raw, Reply):
+            return raw
+        self._junk = 0
+        return await self._door.take_in(self._terms.take_in(self._submission(transaction, raw)))
+
+    async def _read_content(self, share: Share) -> bytes | Reply:
         await self._say(b"354 End data with <CR><LF>.<CR><LF>\r\n")
         max_bytes = self._terms.max_message_bytes
         try:
@@ -301,11 +308,7 @@ class Session(Connection):
             return phrases.TIMED_OUT
         if data is None:
             return phrases.NO_MEMORY if share.refused else TOO_BIG
-        raw = canonical_message(data, max_bytes, refuse_lone_lf=self._terms.refuse_lone_lf)
-        if isinstance(raw, Reply):
-            return raw
-        self._junk = 0
-        return await self._door.take_in(self._terms.take_in(self._submission(transaction, raw)))
+        return canonical_message(data, max_bytes, refuse_lone_lf=self._terms.refuse_lone_lf)
 
     def _submission(self, transaction: _Transaction, raw: bytes) -> Submission:
         mail, signed_in = transaction.mail, self._signed_in
