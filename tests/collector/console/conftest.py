@@ -202,11 +202,12 @@ async def start_console(
 ) -> AsyncIterator[Callable[..., Awaitable[Console]]]:
     async with AsyncExitStack() as closing:
 
-        async def start(**console: Any) -> Console:
+        async def start(rules: Iterable[dict[str, Any]] = (), **console: Any) -> Console:
             settings = Settings.model_validate(
                 {
                     "server": {"state_dir": tmp_path},
                     "console": {"listen": ["127.0.0.1:0"], **console},
+                    "rule": list(rules),
                 }
             )
             stores = await open_stores(settings.database.url, settings.database.spool_url)

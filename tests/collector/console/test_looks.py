@@ -229,7 +229,17 @@ async def test_every_control_has_a_name_and_every_page_one_first_heading(
 ) -> None:
     send_id = await seed_demo(console)
     async with visit(console, browser) as (page, _):
-        for path in ("/", "/messages", f"/messages/{send_id}", "/captured", "/captured/1001"):
+        for path in (
+            "/",
+            "/messages",
+            f"/messages/{send_id}",
+            "/captured",
+            "/captured/1001",
+            "/policy",
+            "/policy/rule?name=public%20offices",
+            "/consent?about=carol.fitzgerald@example.org",
+            "/recipients/bob@example.org",
+        ):
             await page.goto(console.base + path)
             assert await page.locator("h1").count() == 1, path
             assert await page.locator("main").count() == 1
@@ -342,3 +352,46 @@ async def test_a_person_is_added_signs_in_by_password_and_is_shut_out(
         await other.reload()
         await other.get_by_role("button", name="Sign in").wait_for()
         await context.close()
+
+
+async def test_a_rule_is_tried_and_saved_and_tracking_switched_off_and_on(
+    console: Any, browser: Browser, seed_demo: Any
+) -> None:
+    await seed_demo(console)
+    async with visit(console, browser) as (page, _):
+        await page.get_by_role("link", name="Policy", exact=True).click()
+        await page.get_by_role("button", name="Add a rule").click()
+        await page.locator("input[name=name]").fill("nonprofits")
+        await page.get_by_label("To", exact=True).fill("*@example.org")
+        await page.get_by_label("At most").select_option("anonymous")
+        await page.get_by_label("Why").fill("agreed with the works council")
+        await page.get_by_role("button", name="See what it would have changed").click()
+        shown = page.locator("#rehearsal")
+        await shown.get_by_text("would have been treated otherwise").wait_for()
+        assert await shown.get_by_text("anonymous instead of by name").count() >= 1
+        assert await shown.get_by_text("anonymous instead of shared").count() >= 1
+        await page.get_by_role("button", name="Save the rule").click()
+        await page.get_by_text("The rule is saved.").wait_for()
+        await page.get_by_label("Why").fill("incident")
+        await page.get_by_role("button", name="Switch tracking off for everybody").click()
+        await page.get_by_role("heading", name="Tracking is off for everybody").wait_for()
+        await page.get_by_label("Why").fill("it is over")
+        await page.get_by_role("button", name="Switch tracking on again").click()
+        await page.get_by_role("heading", name="Tracking is on").wait_for()
+
+
+async def test_a_consent_is_recorded_and_leads_to_the_recipient(
+    console: Any, browser: Browser, seed_demo: Any
+) -> None:
+    await seed_demo(console)
+    async with visit(console, browser) as (page, _):
+        await page.get_by_role("link", name="Consent", exact=True).click()
+        await page.get_by_label("Address or domain").fill("bob@example.org")
+        await page.get_by_role("button", name="Look up").click()
+        await page.get_by_label("Consent is").select_option("denied")
+        await page.get_by_label("Told").select_option("spoken")
+        await page.get_by_role("button", name="Record").click()
+        await page.get_by_text("Recorded.").wait_for()
+        await page.get_by_role("link", name="Mail to this address").click()
+        await page.wait_for_url("**/recipients/bob%40example.org")
+        assert await page.get_by_text("denied", exact=True).is_visible()

@@ -184,3 +184,16 @@ async def test_history_goes_on_page_by_page_and_hostile_words_are_text(console: 
     assert edit
     assert (await admin.get(edit[1]))[0] == 200
     assert "nothing older" in (await admin.get("/policy?before=1"))[1]
+
+
+async def test_rules_of_the_configuration_are_shown_and_their_names_taken(
+    start_console: Any,
+) -> None:
+    rule = {"name": "boards", "sender": "*@board.example", "opens": False, "clicks": False}
+    console = await start_console(rules=[rule])
+    admin = await console.signed_in()
+    _, page, _ = await admin.get("/policy")
+    assert "boards from *@board.example: no pixel, no tracked links configuration" in plain(page)
+    assert "Without a consent on record by name" in plain(page)
+    status, page, _ = await submit(admin, "/policy/rule", **{**RULE, "name": "boards"}, do="save")
+    assert (status, "The configuration has a rule of this name" in page) == (422, True)

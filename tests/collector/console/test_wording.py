@@ -10,6 +10,7 @@ from ledger.event import Agent, Attribution, Event, EventType
 from ledger.ident import new_ident
 from ledger.mode import TrackingMode
 from ledger.role import Role
+from ledger.treated import Treated
 from relay.verdict import Because, PassReason
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -134,3 +135,43 @@ def test_who_is_named_by_pseudonym_is_told_so(name: str, kind: str | None, words
 
 def test_every_role_is_told_with_what_it_may_do() -> None:
     assert all(wording.tell_role(role).startswith(f"{role.value}: ") for role in Role)
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({"mode": "off"}, "all mail: not tracked"),
+        (
+            {"sender": "a.example", "recipient": "b@c.example", "mode": "shared", "opens": False},
+            "from a.example to b@c.example: at most shared, no pixel",
+        ),
+        ({"account": "anna", "clicks": False}, "signed in as anna: no tracked links"),
+        ({"mode": "individual", "opens": True}, "all mail: nothing"),
+    ],
+)
+def test_a_rule_is_told_on_one_line(rule: dict[str, object], told: str) -> None:
+    assert wording.tell_rule(rule) == told
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        (Treated(TrackingMode.OFF, opens=False, clicks="none"), "not tracked instead of by name"),
+        (
+            Treated(TrackingMode.SHARED, opens=False, clicks="html"),
+            "shared instead of by name, without a pixel",
+        ),
+        (Treated(TrackingMode.INDIVIDUAL, opens=True, clicks="none"), "without tracked links"),
+    ],
+)
+def test_a_difference_is_told_by_what_it_takes_away(after: Treated, told: str) -> None:
+    before = Treated(TrackingMode.INDIVIDUAL, opens=True, clicks="html")
+    assert wording.tell_difference(before, after) == told
+
+
+def test_who_recorded_something_is_named_where_there_is_a_name() -> None:
+    names = {"0" * 32: "anna@example.com"}
+    assert wording.tell_actor("0" * 32, names) == "anna@example.com"
+    assert wording.tell_actor("recipient", names) == "the recipient"
+    assert wording.tell_actor("1" * 32, names) == "somebody without an account (11111111)"
+    assert wording.tell_actor("token:crm", names) == "token:crm"
