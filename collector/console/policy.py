@@ -40,9 +40,9 @@ _SENDS_AT_ONCE = 10
 """Other pages wait while their verdicts are unpacked: of ten to a thousand, a quarter second."""
 
 _DONE = {
-    "off": "Tracking is off for everybody. Relays heed it within a second.",
+    "off": "Tracking is off for everybody. Relays heed it within 5 seconds.",
     "on": "Tracking is on again, as far as rules and consent let it.",
-    "saved": "The rule is saved. Relays heed it within a second.",
+    "saved": "The rule is saved. Relays heed it within 5 seconds.",
     "removed": "The rule is removed.",
 }
 _MEANWHILE = (
