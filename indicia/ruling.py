@@ -92,7 +92,8 @@ def switch_tracking(settings: Settings, *, tracking: bool, reason: str) -> None:
 
 async def _switch(settings: Settings, *, tracking: bool, reason: str) -> None:
     author = operator(settings)
-    detail = {"tracking": tracking, "reason": reason}
+    # Not the reason, which is kept with the change: somebody may be named there.
+    detail = {"tracking": tracking}
     entry = author.entry("policy.switched", SubjectKind.POLICY, None, detail)
     change = PolicyChange(author.at, author.actor, reason, None, tracking)
     async with opened_stores(settings) as stores:
