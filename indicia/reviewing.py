@@ -31,7 +31,12 @@ _KINDS: dict[str, frozenset[EventType]] = {
 }
 _WIDTHS = (19, 12, 30, 30, 28)
 _HEAD = ("time (UTC)", "what", "who", "sender", "subject", "more")
-_EVENT_KEYS = (*(attribute.name for attribute in fields(Event)), "machine")
+_OF_RELABELLING = ("relabels", "label_before")
+_EVENT_KEYS = (
+    *(one.name for one in fields(Event) if one.name not in _OF_RELABELLING),
+    "machine",
+)
+"""The columns of CSV; a re-labelling is told there by its type and its label."""
 _MESSAGE_KEYS = ("send_id", "timestamp", "message_id", "sender", "subject", "recipients")
 
 
