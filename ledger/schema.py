@@ -5,15 +5,11 @@ always a SQLite file.  All are moved forward by `ledger/migrations`; a test hold
 tables together.
 """
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -23,179 +19,62 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     text,
 )
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware instant, kept as microseconds since 1970 UTC: alike and sortable on every engine."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Return microseconds."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ANN401, ARG002 - SQLAlchemy's signature
-        """Return the instant in UTC."""
-        return None if value is None else _EPOCH + value * _MICROSECOND
-
-
-# SQLite counts only in a column of exactly INTEGER; PostgreSQL needs 64 bits.
-_Counter = BigInteger().with_variant(Integer, "sqlite")
-
-_names = {
-    "pk": "pk_%(table_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_name)s",
-}
-
-spool = MetaData(naming_convention=_names)
-"""What was promised with 250, kept until settled; written by the relay."""
-
-spooled_sends = Table(
-    "spooled_sends",
+from ledger.columns import NAMES, Counter, Instant
+from ledger.spool_tables import (
+    captured_copies,
+    known_consents,
+    known_policy,
+    owed_facts,
+    owed_mails,
+    queue_acts,
+    refused_facts,
     spool,
-    Column("send_id", String(26), primary_key=True),
-    Column("received_at", Instant, nullable=False),
-    Column("sender", Text, comment="reverse-path; null for <>"),
-    Column("account", Text),
-    Column("smtputf8", Boolean, nullable=False),
-    Column("body_8bit", Boolean, nullable=False),
-    Column("message_id", Text),
-    Column("subject", Text),
-    Column("template", LargeBinary, nullable=False, comment="encoded Template, versioned"),
-    Column("credential", LargeBinary, comment="sealed: relay.seal; null: it goes as ourselves"),
+    spooled_copies,
+    spooled_recipients,
+    spooled_sends,
 )
 
-spooled_copies = Table(
-    "spooled_copies",
-    spool,
-    Column("copy_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("send_id", ForeignKey("spooled_sends.send_id", ondelete="CASCADE"), nullable=False),
-    Column("mode", String(10), nullable=False),
-    Column("layout", Integer, comment="null: the original"),
-    Column("key_id", Integer, nullable=False),
-    Column("lane", Text, nullable=False, default="", comment="the upstream it waits for"),
-    Column("attempts", Integer, nullable=False, default=0),
-    Column("due_at", Instant, nullable=False),
-    Column("held", Boolean, nullable=False, default=False),
-    Column("lease", String(26), comment="who claimed it; null: nobody"),
-    Column("leased_until", Instant),
-    Column("lessee", String(26), comment="the process that claimed it"),
-    Column("delay_noticed", Boolean, nullable=False, default=False),
-    Column("tried_at", Instant, comment="the last attempt"),
-    Column(
-        "waited_s", Float, nullable=False, default=0, comment="of its life, that clocks agree on"
-    ),
-    Column("upstream", Text, comment="who was tried last"),
-    Column("fate", String(6), comment="ledger.fate.Fate; null: it is to be delivered"),
-    # claim: what is due, oldest first
-    Index("ix_spooled_copies_due", "held", "due_at"),
-    # the same of one upstream, whose mail may have to wait while that of others goes on
-    Index("ix_spooled_copies_lane", "lane", "held", "due_at"),
-    Index("ix_spooled_copies_send", "send_id"),
-)
-
-spooled_recipients = Table(
-    "spooled_recipients",
-    spool,
-    Column(
-        "copy_id",
-        ForeignKey("spooled_copies.copy_id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("recipient", Text, nullable=False),
-    Column("recipient_type", String(3), nullable=False),
-    Column("state", String(9), nullable=False, comment="pending, delivered or failed"),
-    Column("reply", Text, comment="the last reply for this recipient"),
-)
-
-captured_copies = Table(
+__all__ = [
+    "Instant",
+    "api_tokens",
+    "audit",
     "captured_copies",
-    spool,
-    Column("copy_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("send_id", String(26), nullable=False),
-    Column("captured_at", Instant, nullable=False),
-    Column("sender", Text),
-    Column("recipients", JSON, nullable=False, comment='[["to", "a@example.com"], …]'),
-    Column("mode", String(10), nullable=False),
-    Column("subject", Text),
-    Column("raw", LargeBinary, nullable=False, comment="unstuffed, as the recipient gets it"),
-    Index("ix_captured_copies_time", "captured_at"),
-    Index("ix_captured_copies_send", "send_id"),
-)
-
-queue_acts = Table(
-    "queue_acts",
-    spool,
-    Column("number", _Counter, primary_key=True, autoincrement=True),
-    Column("at", Instant, nullable=False),
-    Column("actor", Text, nullable=False, comment="as in the audit log"),
-    Column("action", String(8), nullable=False),
-    Column("copy_id", BigInteger, nullable=False),
-    Column("send_id", String(26), nullable=False),
-    comment="what people did to copies, until the relay has told it in its log",
-    sqlite_autoincrement=True,
-)
-
-owed_facts = Table(
-    "owed_facts",
-    spool,
-    Column("number", _Counter, primary_key=True, autoincrement=True),
-    Column("fact", JSON, nullable=False, comment="docs: ledger.fact"),
-    sqlite_autoincrement=True,
-)
-
-owed_mails = Table(
-    "owed_mails",
-    spool,
-    Column("name", String(26), primary_key=True, comment="becomes its send_id"),
-    Column("at", Instant, nullable=False),
-    Column("recipient", Text, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("text", Text, nullable=False),
-    comment="mail of our own to recipients, until the relay has made it mail",
-)
-
-known_consents = Table(
+    "chores",
+    "consent_changes",
+    "consents",
+    "copies",
+    "copy_recipients",
+    "day_events",
+    "events",
+    "forgotten_copies",
+    "hits",
     "known_consents",
-    spool,
-    Column("subject", Text, primary_key=True, comment="Subject.key"),
-    Column("denial_key", Text, nullable=False, comment="Subject.denial_key"),
-    Column("state", String(7), nullable=False, comment="granted or denied"),
-    # what is denied for an address and its details
-    Index("ix_known_consents_denial", "denial_key"),
-)
-
-known_policy = Table(
     "known_policy",
-    spool,
-    Column("one", Integer, primary_key=True, autoincrement=False, comment="there is one row"),
-    Column("number", BigInteger, nullable=False, comment="of the policy change that holds"),
-    Column("consents_number", BigInteger, nullable=False, comment="of the last consent known"),
-    Column("tracking", Boolean, nullable=False),
-    Column("rules", JSON, nullable=False),
-)
-
-refused_facts = Table(
+    "ledger",
+    "links",
+    "owed_facts",
+    "owed_mails",
+    "people",
+    "policy_changes",
+    "queue_acts",
     "refused_facts",
-    spool,
-    Column("number", BigInteger, primary_key=True, autoincrement=False, comment="as it was owed"),
-    Column("fact", JSON, nullable=False),
-    Column("refused_at", Instant, nullable=False),
-    Column("why", Text, nullable=False),
-    comment="what the ledger does not take; owed again at each start",
-)
+    "sends",
+    "sessions",
+    "sign_in_links",
+    "spill",
+    "spilled_hits",
+    "spilled_wishes",
+    "spool",
+    "spooled_copies",
+    "spooled_recipients",
+    "spooled_sends",
+]
+"""All tables, and the three sets of them: `spool`, `ledger` and `spill`."""
 
-ledger = MetaData(naming_convention=_names)
+ledger = MetaData(naming_convention=NAMES)
 """The durable record of what happened; written by collector, console and the relay's forwarder."""
 
 sends = Table(
@@ -285,7 +164,7 @@ hits = Table(
 events = Table(
     "events",
     ledger,
-    Column("number", _Counter, primary_key=True, autoincrement=True, comment="order of recording"),
+    Column("number", Counter, primary_key=True, autoincrement=True, comment="order of recording"),
     Column("event_id", String(40), nullable=False, unique=True),
     Column("type", String(20), nullable=False),
     Column("at", Instant, nullable=False),
@@ -354,7 +233,7 @@ day_events = Table(
 forgotten_copies = Table(
     "forgotten_copies",
     ledger,
-    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("number", Counter, primary_key=True, autoincrement=True),
     Column("copy_id", BigInteger, nullable=False, unique=True),
     Column("at", Instant, nullable=False, comment="the day's beginning"),
     # what is old enough to go
@@ -392,7 +271,7 @@ consents = Table(
 consent_changes = Table(
     "consent_changes",
     ledger,
-    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("number", Counter, primary_key=True, autoincrement=True),
     Column("subject", Text, nullable=False),
     Column("state", String(7), nullable=False),
     Column("at", Instant, nullable=False),
@@ -408,7 +287,7 @@ consent_changes = Table(
 policy_changes = Table(
     "policy_changes",
     ledger,
-    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("number", Counter, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),
@@ -419,7 +298,7 @@ policy_changes = Table(
     sqlite_autoincrement=True,
 )
 
-spill = MetaData(naming_convention=_names)
+spill = MetaData(naming_convention=NAMES)
 """Hits whose consent could not be asked at once: a file of the collector's own, loaded later."""
 
 spilled_hits = Table(
