@@ -75,7 +75,7 @@ class Journal:
         self._spill = Spill(spill, keys)
         self._keys = keys
         self._permits = Permits(bounds)
-        self._daybook = Daybook(ledger)
+        self._daybook = Daybook(hasty)
         self._queue: list[tuple[RecordedHit, asyncio.Future[bool]]] = []
         self._arrived = asyncio.Event()
         self._recorded = asyncio.Event()
