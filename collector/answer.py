@@ -70,6 +70,8 @@ NOT_FOUND = Answer(
 
 _HEALTH = Answer(200, _TEXT, b"ok\n")
 _ROBOTS = Answer(200, _TEXT, b"User-agent: *\nDisallow: /c/\nDisallow: /o/\nDisallow: /w/\n")
+FAULT = Answer(500, _TEXT, b"This can not be answered now.\n")
+NO_BODY = Answer(400, _TEXT, b"A request for this has no body.\n")
 METHOD_NOT_ALLOWED = Answer(405, _headers("text/plain; charset=utf-8", Allow="GET, HEAD, OPTIONS"))
 PAGE_NOT_ALLOWED = Answer(
     405, _headers("text/plain; charset=utf-8", Allow="GET, HEAD, OPTIONS, POST")

@@ -2,22 +2,17 @@
 
 import asyncio
 import hashlib
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-import structlog
-from aiohttp import web
-
-from collector.answer import Answer
 from collector.collect import Collect, Practice
 from collector.journal import LEDGER_WAIT_MS, Journal
 from collector.leaflet import Leaflet, Operator
-from collector.networks import IpNetwork, client_address
+from collector.listening import Place, listen
 from collector.permits import Bounds
 from collector.read import Reader
-from collector.recipient import MAX_FORM_BYTES, RecipientPage
-from collector.request import Request
+from collector.recipient import RecipientPage
 from collector.wishes import Places, Terms, Wishes
 from config.settings import Settings
 from ledger import schema
@@ -25,23 +20,15 @@ from ledger.engine import Store
 from ledger.keys import KeyRing, load_audit_key
 from ledger.migrate import Stores, open_store
 
-IDLE_S = 30.0
-"""How long a kept connection may be silent: mail programs fetch a mail's images at once."""
-
-FORM_S = 10.0
-"""How long a form may take to come in: it is a few hundred bytes."""
-
-STOP_S = 5.0
-"""How long requests under way may take at the end."""
-
-_log = structlog.get_logger()
-
 
 @asynccontextmanager
 async def run_collector(
-    settings: Settings, stores: Stores, keys: KeyRing
+    settings: Settings, stores: Stores, keys: KeyRing, sockets: Sequence[socket.socket] = ()
 ) -> AsyncIterator[tuple[int, ...]]:
-    """Serve hits on `collector.listen` while the block runs; give the ports it listens on."""
+    """Serve hits while the block runs; give the ports.
+
+    It listens on `sockets` where there are any, else on `collector.listen`.
+    """
     # Its own writer: a hit must not queue behind the others of this process.
     hasty = Store(settings.database.url, LEDGER_WAIT_MS)
     spill_file = settings.server.state_dir / "spill.db"
@@ -58,29 +45,16 @@ async def run_collector(
         asyncio.create_task(journal.write_batches(), name="collector.journal"),
         asyncio.create_task(collect.classify_recorded(), name="collector.classify"),
     )
-    runner = _runner(collect, settings.collector.trusted_proxies)
-    await runner.setup()
+    place = Place(settings.collector.listen, settings.collector.trusted_proxies, sockets)
     try:
-        for endpoint in settings.collector.listen:
-            await web.TCPSite(runner, endpoint.host, endpoint.port).start()
-        yield tuple(address[1] for address in runner.addresses)
+        async with listen(place, collect.take_request) as ports:
+            yield ports
     finally:
-        await runner.cleanup()
         wishes.stop()
         journal.stop()
         await asyncio.gather(*tasks)
         await spill.close()
         await hasty.close()
-
-
-def _runner(collect: Collect, trusted: tuple[IpNetwork, ...]) -> web.ServerRunner:
-    server = web.Server(
-        _handler(collect, trusted),
-        access_log=None,  # it would hold addresses
-        logger=_quiet(),
-        keepalive_timeout=IDLE_S,
-    )
-    return web.ServerRunner(server, shutdown_timeout=STOP_S)
 
 
 def _practice(settings: Settings, keys: KeyRing) -> Practice:
@@ -103,53 +77,3 @@ def _bounds(settings: Settings, wishes: Wishes) -> Bounds:
 def _terms(settings: Settings) -> Terms:
     base_url = settings.tracking.base_url
     return Terms(f"{base_url}/w/", base_url, load_audit_key(settings.keys_dir))
-
-
-def _handler(
-    collect: Collect, trusted: tuple[IpNetwork, ...]
-) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        forwarded = request.headers.getall("X-Forwarded-For", ())
-        asked = Request(
-            method=request.method,
-            target=request.raw_path,
-            client=client_address(request.remote, forwarded, trusted),
-            headers={name.lower(): value for name, value in request.headers.items()},
-            body=await _form(request) if request.method == "POST" else b"",
-        )
-        try:
-            return _response(await collect.take_request(asked))
-        except Exception:
-            _log.exception("request.failed")  # aiohttp answers 500, and its logger is quiet
-            raise
-
-    return handle
-
-
-async def _form(request: web.BaseRequest) -> bytes:
-    """Return the body of a request, as much of it as a form can have and as comes in time."""
-    body = b""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(FORM_S):
-            while len(body) <= MAX_FORM_BYTES and (
-                more := await request.content.read(MAX_FORM_BYTES)
-            ):
-                body += more
-    return body
-
-
-def _response(answer: Answer) -> web.Response:
-    return web.Response(
-        status=answer.status,
-        body=answer.body,
-        headers={**answer.headers, "Server": "indicia"},
-    )
-
-
-def _quiet() -> logging.Logger:
-    """Return a logger that keeps aiohttp's complaints, which name the peer, out of the log."""
-    logger = logging.getLogger("collector.http")
-    logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
-    return logger

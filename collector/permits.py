@@ -15,7 +15,7 @@ from collector.obscure import day_event, keeps_send
 from ledger.consent import Permit
 from ledger.days import count_relayed, insert_day_events, senders_of
 from ledger.hits import insert_hits
-from ledger.permits import last_narrowing, read_permits, read_switch
+from ledger.permits import Switch, last_narrowing, read_permits, read_switch
 from ledger.story import RecordedHit
 
 _MOST = 100_000
@@ -42,7 +42,8 @@ class Permits:
         """Know none yet."""
         self._bounds = bounds
         self._by_copy: dict[int, Permit] = {}
-        self._last = (0, 0)
+        self._switch = Switch()
+        self._last: tuple[int, ...] = ()
 
     def enter(
         self,
@@ -58,16 +59,17 @@ class Permits:
         last = last_narrowing(connection)
         if last != self._last or len(self._by_copy) > _MOST:
             self._by_copy.clear()
+            self._switch = read_switch(connection)
             self._last = last
         asked = {hit.copy_id for hit in batch}
-        if new := asked - self._by_copy.keys():
+        if new := [copy_id for copy_id in asked if copy_id not in self._by_copy]:
             self._by_copy.update(read_permits(connection, new, key))
         permits = self._by_copy
         if narrowed := asked & withdrawn:
             # Of an unknown copy it may be anybody's withdrawal: nothing waits for it.
             known = read_permits(connection, narrowed, key, withdrawn=True)
             permits = permits | dict.fromkeys(narrowed, Permit.NOTHING) | dict(known)
-        admission = admit_hits(batch, permits, read_switch(connection))
+        admission = admit_hits(batch, permits, self._switch)
         obscured = self._keep_days(connection, admission.entering)
         # What keeps no send is never written with its copy, not even for the moment of judging:
         # SQLite's log would tell of it long after.

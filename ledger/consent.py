@@ -135,6 +135,7 @@ def permit_for(
     """
     if mode is TrackingMode.ANONYMOUS:
         return Permit.FULL  # nothing in the record ties its hits to any of them
-    if not withdrawn and not any(consents.of(one) is Consent.DENIED for one in recipients):
+    denies = bool(consents.denied) and any(consents.of(one) is Consent.DENIED for one in recipients)
+    if not withdrawn and not denies:
         return Permit.FULL
     return Permit.NOTHING if len(recipients) == 1 else Permit.ANONYMOUS

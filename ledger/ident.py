@@ -9,6 +9,8 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
 _SHIFTS = range(120, -1, -10)
 _SHAPE = re.compile(rf"[0-7][{_ALPHABET}]{{25}}")
+_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+_SHIFTS = range(120, -1, -10)
 RANDOM_BITS = 80
 _MOMENT_BITS = 48
 

@@ -16,8 +16,14 @@ from ledger.mode import TrackingMode
 from ledger.rows import ByKeys
 from ledger.schema import consents, copies, copy_recipients, forgotten_copies, policy_changes
 
-_LAST_CONSENT = select(func.max(consents.c.number))
-_LAST_FORGOTTEN = select(func.max(forgotten_copies.c.number))
+_LAST = ByKeys(
+    lambda _none: select(
+        *(
+            func.coalesce(select(func.max(table.c.number)).scalar_subquery(), 0)
+            for table in (consents, forgotten_copies, policy_changes)
+        )
+    )
+)
 _FORGOTTEN = ByKeys(
     lambda copy_ids: select(forgotten_copies.c.copy_id).where(
         forgotten_copies.c.copy_id.in_(copy_ids)
@@ -48,10 +54,10 @@ class Switch:
         return next((on for since, on in reversed(self.changes) if since <= at), True)
 
 
-def last_narrowing(connection: Connection) -> tuple[int, int]:
-    """Return what changes with each consent and each copy that is forgotten."""
-    consent, forgotten = connection.scalar(_LAST_CONSENT), connection.scalar(_LAST_FORGOTTEN)
-    return consent or 0, forgotten or 0
+def last_narrowing(connection: Connection) -> tuple[int, ...]:
+    """Return what grows with each consent, each copy that is forgotten, each turn of the switch."""
+    (last,) = _LAST.run(connection, ())
+    return tuple(last)
 
 
 def read_switch(connection: Connection) -> Switch:

@@ -38,7 +38,8 @@ class Desk:
         self.file = sqlite_file(house.settings.database.url)
         self.journal = Journal(house.stores.ledger, hasty, spill, house.keys, BOUNDS)
         self.commits = 0
-        event.listen(hasty._batches, "commit", self._count)
+        for engine in (hasty._batches, hasty._hasty):
+            event.listen(engine, "commit", self._count)
 
     def _count(self, _connection: object) -> None:
         self.commits += 1
