@@ -96,16 +96,19 @@ def _send(dice: random.Random, number: int, at: datetime) -> Iterator[tuple[str,
         "subject": f"Offer number {number}",
         "tracking_mode": mode,
     }
-    yield "sends", _row(
+    yield (
         "sends",
-        **{name: about[name] for name in ("send_id", "message_id", "sender", "subject")},
-        accepted_at=moment,
-        client="192.0.2.1",
-        size_bytes=4_000,
-        base_url="https://t.example.com",
-        verdict=_verdict(people, mode),
-        tags="[]",
-        metadata="{}",
+        _row(
+            "sends",
+            **{name: about[name] for name in ("send_id", "message_id", "sender", "subject")},
+            accepted_at=moment,
+            client="192.0.2.1",
+            size_bytes=4_000,
+            base_url="https://t.example.com",
+            verdict=_verdict(people, mode),
+            tags="[]",
+            metadata="{}",
+        ),
     )
     link = {"send_id": send_id, "slot": 1, "part": "1", "text": "the offer"}
     yield "links", _row("links", **link, url="https://example.com/offer")
@@ -132,38 +135,44 @@ def _opened(
         f'{{"agent": "{agent}", "headers": {{"accept": "present"}}, "network": "n{copy_id % 997}",'
         ' "lists": [], "ip_address": "203.0.113.0", "altered": false}'
     )
-    yield "hits", _row(
+    yield (
         "hits",
-        hit_id=hit_id,
-        at=at,
-        kind="open",
-        copy_id=copy_id,
-        slot=0,
-        html=1,
-        features=features,
-        waiting=0,
+        _row(
+            "hits",
+            hit_id=hit_id,
+            at=at,
+            kind="open",
+            copy_id=copy_id,
+            slot=0,
+            html=1,
+            features=features,
+            waiting=0,
+        ),
     )
     one = group[0] if len(group) == 1 else None
     whom = {"recipient": one, "recipient_key": one, "recipient_type": one and "to"}
     names = ", ".join(f'"{name}"' for name in group)
-    yield "events", _event(
-        dice,
-        **about,
-        **whom,
-        event_id=hit_id,
-        type="email.opened",
-        at=at,
-        copy_id=copy_id,
-        hit_id=hit_id,
-        attribution="recipient" if one else "shared",
-        candidates="[]" if one else f"[{names}]",
-        classification="human_likely",
-        confidence=0.8,
-        reasons='["outlook_desktop"]',
-        rules_version="2026.11.1",
-        first=1,
-        user_agent=agent,
-        ip_address="203.0.113.0",
+    yield (
+        "events",
+        _event(
+            dice,
+            **about,
+            **whom,
+            event_id=hit_id,
+            type="email.opened",
+            at=at,
+            copy_id=copy_id,
+            hit_id=hit_id,
+            attribution="recipient" if one else "shared",
+            candidates="[]" if one else f"[{names}]",
+            classification="human_likely",
+            confidence=0.8,
+            reasons='["outlook_desktop"]',
+            rules_version="2026.11.1",
+            first=1,
+            user_agent=agent,
+            ip_address="203.0.113.0",
+        ),
     )
 
 

@@ -115,8 +115,8 @@ SWEDISH = Phrases(
         "Det är inget samtycke.",
         button="Tillåt igen",
     ),
-    not_unsubscribe="Det här är inte att avsluta en prenumeration: du får fortfarande mejl. Vill du inte ha "
-    "fler, använd mejlets egen länk för att avregistrera dig, eller svara på det.",
+    not_unsubscribe="Det här är inte att avsluta en prenumeration: du får fortfarande mejl. "
+    "Vill du inte ha fler, använd mejlets egen länk för att avregistrera dig, eller svara på det.",
     withdrawn=Said(
         "Du spåras inte längre",
         (
