@@ -37,6 +37,8 @@ def main() -> None:
     serving = subprocess.Popen([COMMAND, "--config", config, "serve"], stdout=log, stderr=log)
     try:
         while "try " not in (folder / "serve.log").read_text():
+            if serving.poll() is not None:
+                sys.exit(f"indicia serve has ended: see {folder / 'serve.log'}")
             time.sleep(0.05)
         took: dict[str, list[float]] = {"mail": [], "hits": []}
         began = time.monotonic()
