@@ -66,6 +66,9 @@ class Standing:
             self._consents_number = last.consents_number
             self._hold(last.policy)
         await self.look()
+        if not self.policy.known:
+            # A disk that failed us once is no reason to track nobody for a second.
+            await self.look()
 
     async def follow(self) -> None:
         """Look again and again, until cancelled."""

@@ -139,8 +139,11 @@ public_url = "http://127.0.0.1:{console}"
         try:
             await relay.start(tamper="fail next flush", program="serve")
             assert await asyncio.to_thread(ready) == 200
-            (tmp_path / FAIL_NEXT).touch()
-            reply, _ = await submit(smtp, 3, mail(3, SIZE_BYTES))
+            for number in range(20, 30):  # the next flush may be another's, of the ledger too
+                (tmp_path / FAIL_NEXT).touch()
+                reply, _ = await submit(smtp, number, mail(number, SIZE_BYTES))
+                if not reply.startswith(b"250"):
+                    break
             assert reply.startswith(b"451 4.3.0")
             assert await asyncio.to_thread(ready) == 503
             reply, _ = await submit(smtp, 13, mail(13, SIZE_BYTES))
