@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from collector.attribute import attribute_hits
 from collector.collect import Collect, Practice
 from collector.journal import LEDGER_WAIT_MS, Journal
 from collector.leaflet import Leaflet, Operator
@@ -13,6 +14,7 @@ from collector.listening import Place, listen
 from collector.permits import Bounds
 from collector.read import Reader
 from collector.recipient import RecipientPage
+from collector.settling import Settling
 from collector.wishes import Places, Terms, Wishes
 from config.settings import Settings
 from ledger import schema
@@ -39,7 +41,8 @@ async def run_collector(
     reader = Reader(keys.keys, journal.link_of)
     leaflet = Leaflet(Operator(settings.privacy.notice, settings.privacy.contact))
     page = RecipientPage(leaflet, reader, stores.ledger, keys, wishes)
-    collect = Collect(_practice(settings, keys), journal, reader, page.receive)
+    settling = Settling(stores.ledger, hasty, attribute_hits)
+    collect = Collect(_practice(settings, keys), journal, settling, reader, page.receive)
     tasks = (
         asyncio.create_task(wishes.follow(), name="collector.wishes"),
         asyncio.create_task(journal.write_batches(), name="collector.journal"),

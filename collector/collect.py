@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Literal
 
 import structlog
@@ -19,7 +20,6 @@ from collector.answer import (
     Answer,
     answer_click,
 )
-from collector.attribute import attribute_hits
 from collector.classify import classify
 from collector.hit import Hit, Scene, trace_of
 from collector.journal import Journal
@@ -28,6 +28,7 @@ from collector.networks import IpNetwork, lists_with, network_mark, shown_addres
 from collector.obscure import obscure
 from collector.read import Found, Reader
 from collector.request import Request
+from collector.settling import Settling
 from collector.target import Asked, Confirm, Leaf, Page, read_target
 from ledger.ident import RANDOM_BITS, new_ident
 from ledger.story import RecordedHit
@@ -35,6 +36,9 @@ from ledger.token import HitKind
 
 LOOK_AGAIN_S = 0.25
 """How often hits whose send was not known yet are looked for."""
+
+COMPLAIN_S = 10.0
+"""How often the log says that the ledger is away."""
 
 _COUNTED = "GET"
 _METHODS = ("GET", "HEAD", "OPTIONS")
@@ -61,11 +65,18 @@ class Collect:
     """Answers requests and turns recorded hits into events."""
 
     def __init__(
-        self, practice: Practice, journal: Journal, reader: Reader, receive: Receive
+        self,
+        practice: Practice,
+        journal: Journal,
+        settling: Settling,
+        reader: Reader,
+        receive: Receive,
     ) -> None:
-        """Take what is decided, who writes, who reads links, and who answers what is no hit."""
+        """Take what is decided, who writes, judges, reads links, and answers what is no hit."""
         self._practice = practice
         self._journal = journal
+        self._settling = settling
+        self._complain_at = 0.0
         self._receive = receive
         self._reader = reader
 
@@ -87,19 +98,23 @@ class Collect:
 
     async def classify_recorded(self) -> None:
         """Judge hits as they are recorded and as their sends become known, until stopped."""
-        while not self._journal.stopped:
-            try:
-                done = await self._journal.load_spill()
-                done += await self._journal.settle(attribute_hits)
-                await self._journal.tend_days()
-            except (SQLAlchemyError, OSError) as error:
+        journal = self._journal
+        chores = (journal.load_spill, self._settling.settle, journal.tend_days)
+        while not journal.stopped:
+            # One that fails keeps none from the others: the spill may be broken, or the ledger.
+            if not sum([await self._attempt(chore) for chore in chores]):
+                await journal.wait_recorded(LOOK_AGAIN_S)
+
+    async def _attempt(self, chore: Callable[[], Awaitable[int | None]]) -> int:
+        try:
+            return await chore() or 0
+        except (SQLAlchemyError, OSError) as error:
+            if monotonic() >= self._complain_at:
+                self._complain_at = monotonic() + COMPLAIN_S
                 _log.warning("hits.unjudged", why=type(error).__name__)
-                done = 0
-            except Exception:  # noqa: BLE001 - house style 29: this loop logs and goes on
-                _log.exception("hits.unjudged")
-                done = 0
-            if not done:
-                await self._journal.wait_recorded(LOOK_AGAIN_S)
+        except Exception:  # noqa: BLE001 - house style 29: this loop logs and goes on
+            _log.exception("hits.unjudged")
+        return 0
 
     def _recorded(self, hit: Hit, found: Found) -> RecordedHit:
         return RecordedHit(

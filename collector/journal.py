@@ -1,13 +1,15 @@
-"""Records hits before they are answered, and what they mean after.
+"""Records hits before they are answered.
 
 Law: a hit that `record` has returned from is on disk, in the ledger or in the spill, as far as
 consent allows it to be recorded at all.
 Law: a spilled hit enters the ledger once, whenever it is killed in between.
+Law: a hit that can not be written holds up no other.
 All hits of the last few milliseconds share one commit.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic
@@ -15,24 +17,16 @@ from time import monotonic
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from collector.attribute import Settlement
 from collector.daybook import Daybook
+from collector.failing import is_down
 from collector.permits import Bounds, Permits
 from collector.sealed import open_hit
 from collector.spill import Spill
 from ledger.engine import Store, Where
-from ledger.events import insert_events
-from ledger.hits import (
-    add_repeats,
-    link_of,
-    select_stories,
-    select_waiting,
-    settle_hits,
-)
+from ledger.hits import link_of
 from ledger.keys import KeyRing
-from ledger.relabelled import relabel_events
 from ledger.seal import SealError
-from ledger.story import RecordedHit, SpilledHit, StoredLink, Story
+from ledger.story import RecordedHit, SpilledHit, StoredLink
 
 LEDGER_WAIT_MS = 20
 """How long a hit waits for another writer of the ledger; then it goes to the spill."""
@@ -47,12 +41,10 @@ BREAK_S = 1.0
 """After a failure all hits go to the spill at once for so long."""
 
 CHUNK = 100
-"""Hits judged or loaded in one transaction: it holds the writer for some 20 ms."""
+"""Spilled hits loaded in one transaction: it holds the writer for some 10 ms."""
 
 UNKNOWN_LASTS = timedelta(hours=24)
 """How long a hit waits for its copy to become known, from when the ledger could be read."""
-
-Attribute = Callable[[Sequence[RecordedHit], Mapping[int, Story]], Settlement]
 
 _log = structlog.get_logger()
 
@@ -79,6 +71,7 @@ class Journal:
         self._queue: list[tuple[RecordedHit, asyncio.Future[bool]]] = []
         self._arrived = asyncio.Event()
         self._recorded = asyncio.Event()
+        self._refused: set[str] = set()
         self._closed_until = 0.0
         self._readable_since: datetime | None = None
         self.stopped = False
@@ -97,10 +90,10 @@ class Journal:
             await asyncio.sleep(GATHER_S)
             self._arrived.clear()
             batch, self._queue = self._queue, []
-            durable = not batch or await self._write([hit for hit, _ in batch])
-            for _, waiting in batch:
+            lost = await self._write([hit for hit, _ in batch])
+            for hit, waiting in batch:
                 if not waiting.done():  # its client may be gone
-                    waiting.set_result(durable)
+                    waiting.set_result(hit.hit_id not in lost)
 
     def stop(self) -> None:
         """Let the loops end after what they are at; nobody may call `record` any more."""
@@ -126,25 +119,6 @@ class Journal:
             _log.warning("ledger.unread", why=_brief(error))
             return None
 
-    async def settle(self, attribute: Attribute) -> int:
-        """Judge up to CHUNK hits whose send is known, and return how many they were.
-
-        Raises SQLAlchemyError where the ledger can not be read or written now.
-        """
-        async with self._ledger.read() as connection:
-            if not await select_waiting(connection, 1):
-                return 0
-        async with self._hasty.write() as connection:
-            waiting = await select_waiting(connection, CHUNK)  # another process may have been first
-            if not waiting:
-                return 0
-            settlement = attribute(waiting, await select_stories(connection, waiting))
-            await insert_events(connection, settlement.events)
-            await connection.run_sync(relabel_events, settlement.relabelled)
-            await add_repeats(connection, settlement.repeats)
-            await settle_hits(connection, settlement.settled)
-            return len(waiting)
-
     async def load_spill(self) -> int:
         """Bring spilled hits of a page into the ledger, as consent allows it by now.
 
@@ -154,13 +128,32 @@ class Journal:
         page = await self._spill.next_page(CHUNK)
         if not page:
             return 0
-        opened = tuple(self._opened(page))
+        opened = [hit for hit in self._opened(page) if hit.hit_id not in self._refused]
+        try:
+            return await self._load(opened)
+        except Exception as error:
+            if is_down(error):
+                raise
+        return sum([await self._load_alone(hit) for hit in opened])
+
+    async def _load(self, opened: Sequence[RecordedHit]) -> int:
         waiting = await self._enter(opened)
         # Killed here, the hits are loaded again and ignored.
         kept = {hit.hit_id for hit in waiting if not self._is_over(hit)}
         gone = [hit.hit_id for hit in opened if hit.hit_id not in kept]
         await self._spill.remove(gone)
         return len(gone)
+
+    async def _load_alone(self, hit: RecordedHit) -> int:
+        try:
+            return await self._load([hit])
+        except Exception as error:
+            if is_down(error):
+                raise
+            # It stays in the spill: after the next start it is tried again.
+            self._refused.add(hit.hit_id)
+            _log.exception("hit.refused", hit_id=hit.hit_id)
+            return 0
 
     async def tend_days(self) -> None:
         """Tell the days that are over, and let nothing tell when in its day a hit was.
@@ -182,9 +175,10 @@ class Journal:
         since = max(hit.at, self._readable_since or datetime.max.replace(tzinfo=UTC))
         return datetime.now(UTC) - since > UNKNOWN_LASTS
 
-    async def _write(self, batch: list[RecordedHit]) -> bool:
-        waiting: Sequence[RecordedHit] = batch
-        if monotonic() >= self._closed_until:
+    async def _write(self, batch: Sequence[RecordedHit]) -> AbstractSet[str]:
+        """Write hits to the one or the other; return which neither could take, by hit_id."""
+        waiting = batch
+        if batch and monotonic() >= self._closed_until:
             try:
                 waiting = await self._enter(batch)
             except Exception as error:  # noqa: BLE001 - house style 29: the second way takes it, whatever it is
@@ -195,7 +189,7 @@ class Journal:
                 self._recorded.set()
         withdrawn = self._withdrawn()
         waiting = [hit for hit in waiting if hit.copy_id not in withdrawn]
-        return not waiting or await self._spill.keep(waiting)
+        return await self._spill.keep(waiting) if waiting else frozenset()
 
     async def _enter(self, batch: Sequence[RecordedHit]) -> Sequence[RecordedHit]:
         """Record hits as consent and the switch allow it; return those of unknown copies.

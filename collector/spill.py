@@ -7,6 +7,7 @@ was accepted, or when the ledger is back.
 
 import secrets
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 import structlog
@@ -34,16 +35,22 @@ class Spill:
         self._filled = True  # what an earlier process may have left
         self._traces = True
 
-    async def keep(self, hits: Sequence[RecordedHit]) -> bool:
-        """Return True when the hits are on disk, False where they could not be written."""
-        sealed = [seal_hit(self._keys, hit, secrets.token_bytes(SALT_BYTES)) for hit in hits]
+    async def keep(self, hits: Sequence[RecordedHit]) -> AbstractSet[str]:
+        """Write hits; return which could not be written, by hit_id, once the others are on disk."""
+        lost, sealed = set(), []
+        for hit in hits:
+            try:
+                sealed.append(seal_hit(self._keys, hit, secrets.token_bytes(SALT_BYTES)))
+            except (TypeError, ValueError) as error:
+                lost.add(hit.hit_id)
+                _log.error("hit.lost", hit_id=hit.hit_id, why=type(error).__name__)
         try:
             await self._store.transact(partial(spill_hits, found=sealed))
         except (SQLAlchemyError, OSError) as error:
             _log.error("hits.lost", hits=len(hits), why=type(error).__name__)
-            return False
+            return {hit.hit_id for hit in hits}
         self._filled, self._before = True, LATEST
-        return True
+        return lost
 
     async def next_page(self, limit: int) -> tuple[SpilledHit, ...]:
         """Return the hits after the page before, beginning anew after the last one.

@@ -73,6 +73,11 @@ async def insert_events(connection: AsyncConnection, rows: Iterable[RecordedEven
     await insert_event_rows(connection, map(_row_of, rows))
 
 
+def record_events(connection: Connection, rows: Iterable[RecordedEvent]) -> None:
+    """Add events, as insert_events does, within a thread of their store."""
+    insert_rows(connection, map(_row_of, rows))
+
+
 async def insert_event_rows(connection: AsyncConnection, rows: Iterable[EventRow]) -> None:
     """Add events, as insert_events does, whose rows were made by event_row."""
     # Row by row, so numbers follow this order; an ignored row leaves a gap.

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 
 from ledger.event import EventType
-from ledger.hits import read_hit, read_past
+from ledger.hits import read_hit
 from ledger.schema import copies, copy_recipients, events, hits, links
+from ledger.stories import read_past
 from ledger.story import PastEvent, RecordedHit, StoredLink
 
 Near = tuple[datetime, int, str]

@@ -155,10 +155,18 @@ hits = Table(
     Column("url", Text, comment="destination of a click"),
     Column("features", JSON, nullable=False, comment="what the rules look at; no full address"),
     Column("waiting", Boolean, nullable=False, comment="no event so far: not judged yet"),
+    Column("fault", Text, comment="what our code failed of in judging it; null: nothing"),
     # what else came for this copy lately
     Index("ix_hits_copy", "copy_id", "at"),
     # what is to be judged, its send once it is known
     Index("ix_hits_waiting", "at", sqlite_where=text("waiting"), postgresql_where=text("waiting")),
+    # what is to be tried again
+    Index(
+        "ix_hits_fault",
+        "at",
+        sqlite_where=text("fault IS NOT NULL"),
+        postgresql_where=text("fault IS NOT NULL"),
+    ),
 )
 
 events = Table(

@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,14 @@ from ledger.hits import (
     insert_hits,
     link_of,
     select_spilled,
-    select_stories,
     select_waiting,
+    set_aside,
     settle_hits,
     spill_hits,
+    try_again,
 )
 from ledger.migrate import open_store
-from ledger.mode import TrackingMode
-from ledger.story import PastEvent, RecordedHit, SpilledHit, StoredLink, Story
+from ledger.story import RecordedHit, SpilledHit, StoredLink
 from ledger.token import HitKind
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -68,12 +69,7 @@ async def add_hits(ledger: Store, *hits: RecordedHit) -> None:
 
 async def waiting(ledger: Store, limit: int = 100) -> list[str]:
     async with ledger.read() as connection:
-        return [hit.hit_id for hit in await select_waiting(connection, limit)]
-
-
-async def stories(ledger: Store, *hits: RecordedHit) -> dict[int, Story]:
-    async with ledger.read() as connection:
-        return dict(await select_stories(connection, hits))
+        return [hit.hit_id for hit in await connection.run_sync(select_waiting, limit)]
 
 
 async def test_a_hit_waits_until_its_send_is_known_and_comes_back_whole(ledger: Store) -> None:
@@ -81,7 +77,7 @@ async def test_a_hit_waits_until_its_send_is_known_and_comes_back_whole(ledger: 
     assert await waiting(ledger) == []
     await add_send(ledger, 7)
     async with ledger.read() as connection:
-        assert await select_waiting(connection, 9) == (HIT,)
+        assert await connection.run_sync(select_waiting, 9) == (HIT,)
 
 
 async def test_law_recording_the_same_hit_again_changes_nothing(ledger: Store) -> None:
@@ -91,7 +87,7 @@ async def test_law_recording_the_same_hit_again_changes_nothing(ledger: Store) -
     await add_hits(ledger, replace(HIT, url="https://other.example/"))
     await add_hits(ledger)
     async with ledger.read() as connection:
-        assert await select_waiting(connection, 9) == (HIT,)
+        assert await connection.run_sync(select_waiting, 9) == (HIT,)
 
 
 async def test_the_oldest_waiting_hits_come_first_and_settled_ones_no_more(ledger: Store) -> None:
@@ -100,57 +96,8 @@ async def test_the_oldest_waiting_hits_come_first_and_settled_ones_no_more(ledge
     await add_hits(ledger, *hits)
     assert await waiting(ledger, 2) == ["H3", "H2"]
     async with ledger.write() as connection:
-        await settle_hits(connection, ["H3"])
+        await connection.run_sync(settle_hits, ["H3"])
     assert await waiting(ledger) == ["H2", "H1", "H0"]
-
-
-async def test_a_story_holds_what_judging_needs_and_nothing_of_another_copy(ledger: Store) -> None:
-    await add_send(ledger, 7)
-    await add_send(ledger, 8)
-    near = replace(HIT, hit_id="H0", at=AT - timedelta(seconds=120))
-    after = replace(HIT, hit_id="H3", at=AT + timedelta(seconds=10))
-    far = [
-        replace(HIT, hit_id="F1", at=AT - timedelta(seconds=121)),
-        replace(HIT, hit_id="F2", at=AT + timedelta(seconds=11)),
-        replace(HIT, hit_id="F3", copy_id=8),
-    ]
-    await add_hits(ledger, after, HIT, near, *far)
-    first = Event("E1", EventType.OPENED, AT - timedelta(days=1), first=True)
-    recent = Event("E2", EventType.CLICKED, AT - timedelta(seconds=60))
-    unwanted = [
-        Event("E3", EventType.OPENED, AT - timedelta(days=1)),
-        Event("E4", EventType.RELAYED, AT),
-    ]
-    async with ledger.write() as connection:
-        rows = [
-            RecordedEvent(event, 7, f"of {event.event_id}") for event in (first, recent, *unwanted)
-        ]
-        await insert_events(connection, rows)
-    assert await stories(ledger, HIT) == {
-        7: Story(
-            copy_id=7,
-            mode=TrackingMode.SHARED,
-            send_id="S7",
-            message_id="m@x.org",
-            sender="a@x.org",
-            subject="Offer",
-            tags=("t",),
-            metadata={"k": "v"},
-            recipients=(("c@x.org", "bcc"), ("b@x.org", "bcc")),
-            links={1: StoredLink("https://7/1", "text 1")},
-            history=(near, HIT, after),
-            events=(
-                PastEvent("E1", EventType.OPENED, first.timestamp, "of E1", first=True),
-                PastEvent("E2", EventType.CLICKED, recent.timestamp, "of E2", first=False),
-            ),
-        )
-    }
-
-
-async def test_opens_need_no_links(ledger: Store) -> None:
-    await add_send(ledger, 7)
-    told = await stories(ledger, replace(HIT, kind=HitKind.OPEN, slot=0))
-    assert told[7].links == {}
 
 
 async def test_the_stored_link_of_a_copys_slot_is_found(ledger: Store) -> None:
@@ -167,10 +114,20 @@ async def test_repeats_are_added_to_their_event(ledger: Store) -> None:
         await insert_events(
             connection, [RecordedEvent(Event("E1", EventType.OPENED, AT, repeats=1))]
         )
-        await add_repeats(connection, {"E1": 2, "E9": 1})
+        await connection.run_sync(add_repeats, {"E1": 2, "E9": 1})
     async with ledger.read() as connection:
         ((_, event),) = await select_events(connection, EventFilter(), limit=9)
     assert event.repeats == 3
+
+
+async def test_what_was_set_aside_waits_no_more_until_it_is_tried_again(ledger: Store) -> None:
+    await add_send(ledger, 7)
+    await add_hits(ledger, HIT, replace(HIT, hit_id="H2"))
+    await ledger.transact(partial(set_aside, hit_id="H1", fault="ZeroDivisionError"))
+    assert await waiting(ledger) == ["H2"]
+    assert await ledger.transact(try_again) == 1
+    assert await waiting(ledger) == ["H1", "H2"]
+    assert await ledger.transact(try_again) == 0
 
 
 async def test_the_spill_gives_back_what_it_took_once(tmp_path: Path) -> None:

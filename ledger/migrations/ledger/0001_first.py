@@ -245,9 +245,23 @@ def _make_hits() -> None:
         sa.Column(
             "waiting", sa.Boolean(), nullable=False, comment="no event so far: not judged yet"
         ),
+        sa.Column(
+            "fault",
+            sa.Text(),
+            nullable=True,
+            comment="what our code failed of in judging it; null: nothing",
+        ),
         sa.PrimaryKeyConstraint("hit_id", name=op.f("pk_hits")),
     )
     op.create_index("ix_hits_copy", "hits", ["copy_id", "at"], unique=False)
+    op.create_index(
+        "ix_hits_fault",
+        "hits",
+        ["at"],
+        unique=False,
+        sqlite_where=sa.text("fault IS NOT NULL"),
+        postgresql_where=sa.text("fault IS NOT NULL"),
+    )
     op.create_index(
         "ix_hits_waiting",
         "hits",
