@@ -82,7 +82,8 @@ def _settle_seen(settlement: Settlement, hit: RecordedHit, seen: Seen, tale: Tal
         again = not replay and told.type is EventType.OPENED and told.classification in _ATTENTIVE
         moved = again and tale.opened_elsewhere(trace.agent, seen.ip_address)
         extra = (REPLAY,) * replay + (NEW_PLACE,) * moved
-        _record(settlement, hit, tale, replace(event, reasons=event.reasons + extra))
+        event = replace(event, reasons=event.reasons + extra) if extra else event
+        _record(settlement, hit, tale, event)
 
 
 def _record(settlement: Settlement, hit: RecordedHit, tale: Tale, event: Event) -> None:

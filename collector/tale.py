@@ -97,6 +97,8 @@ class Tale:
 
     def look_back(self, at: datetime) -> list[Relabelling]:
         """Return earlier events that later hits show to be a machine's, or maybe one's."""
+        if len(self._traces) == 1 and not self._nearby:
+            return []  # it came alone, as most do, and was judged so
         anew = {event.event_id: event for event in self._rejudged()}
         if not anew:
             return []

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.rows import RowInsert
+from ledger.rows import ByKeys, RowInsert
 from ledger.schema import (
     copies,
     events,
@@ -35,6 +35,15 @@ _SPILLED = (
 )
 _DELETE_SPILLED = delete(spilled_hits).where(
     spilled_hits.c.hit_id.in_(bindparam("ids", expanding=True))
+)
+_WAITING = (
+    select(hits)
+    .where(hits.c.waiting, hits.c.copy_id.in_(select(copies.c.copy_id)))
+    .order_by(hits.c.at, hits.c.hit_id)
+    .limit(bindparam("most"))
+)
+_SETTLE = ByKeys(
+    lambda hit_ids: update(hits).where(hits.c.hit_id.in_(hit_ids)).values(waiting=False)
 )
 LATEST = "\x7f"
 """Comes after every hit_id."""
@@ -92,18 +101,13 @@ async def link_of(connection: AsyncConnection, copy_id: int, slot: int) -> Store
 
 def select_waiting(connection: Connection, limit: int) -> tuple[RecordedHit, ...]:
     """Return hits not judged yet whose send is known, oldest first."""
-    statement = (
-        select(hits)
-        .where(hits.c.waiting, hits.c.copy_id.in_(select(copies.c.copy_id)))
-        .order_by(hits.c.at, hits.c.hit_id)
-        .limit(limit)
-    )
-    return tuple(read_hit(row) for row in connection.execute(statement))
+    rows = connection.execute(_WAITING, {"most": limit})
+    return tuple(read_hit(row) for row in rows)
 
 
 def settle_hits(connection: Connection, hit_ids: Sequence[str]) -> None:
     """Note that hits are judged."""
-    connection.execute(update(hits).where(hits.c.hit_id.in_(hit_ids)).values(waiting=False))
+    _SETTLE.run(connection, hit_ids)
 
 
 def set_aside(connection: Connection, hit_id: str, fault: str) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, or_, select
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, or_, select
 
 from ledger.event import Agent, EventType
 from ledger.hits import read_hit
 from ledger.mode import TrackingMode
+from ledger.rows import ByKeys
 from ledger.schema import copies, copy_recipients, events, hits, links, sends
 from ledger.story import PastEvent, RecordedHit, StoredLink, Story
 from ledger.token import HitKind
@@ -23,6 +24,77 @@ _MAX_HISTORY = 2_000
 
 _MAX_BESIDE = 50
 """Other copies looked at with a batch: as many as are single by default (`tracking.max_copies`)."""
+
+
+_COPY_IDS: BindParameter[int] = bindparam("copies", expanding=True)
+_SEND_IDS: BindParameter[str] = bindparam("sends", expanding=True)
+_SINCE, _UNTIL = bindparam("since", type_=hits.c.at.type), bindparam("until", type_=hits.c.at.type)
+_HEADS: Select[Any] = (
+    select(
+        copies.c.copy_id,
+        copies.c.mode,
+        copies.c.relayed_at,
+        sends.c.send_id,
+        sends.c.message_id,
+        sends.c.sender,
+        sends.c.subject,
+        sends.c.tags,
+        sends.c.metadata,
+    )
+    .join(sends, sends.c.send_id == copies.c.send_id)
+    .where(copies.c.copy_id.in_(_COPY_IDS))
+)
+_RECIPIENTS = ByKeys(
+    lambda copy_ids: (
+        select(*copy_recipients.c["copy_id", "recipient", "recipient_type"])
+        .where(copy_recipients.c.copy_id.in_(copy_ids))
+        .order_by(copy_recipients.c.copy_id, copy_recipients.c.number)
+    )
+)
+_LINKS = select(links).where(
+    links.c.send_id.in_(_SEND_IDS), links.c.slot.in_(bindparam("slots", expanding=True))
+)
+_HISTORY = (
+    select(hits)
+    .where(hits.c.copy_id.in_(_COPY_IDS), hits.c.at >= _SINCE, hits.c.at <= _UNTIL)
+    .order_by(hits.c.at.desc(), hits.c.hit_id.desc())
+    .limit(_MAX_HISTORY)
+)
+_NEARBY = (
+    select(
+        copies.c.send_id,
+        hits.c.copy_id,
+        hits.c.at,
+        hits.c.features["network"].as_string().label("network"),
+    )
+    .join(hits, hits.c.copy_id == copies.c.copy_id)
+    .where(copies.c.send_id.in_(_SEND_IDS), hits.c.at >= _SINCE, hits.c.at <= _UNTIL)
+    .order_by(hits.c.at.desc())
+    .limit(_MAX_HISTORY)
+)
+_PAST: Select[Any] = (
+    select(
+        events.c.copy_id,
+        events.c.event_id,
+        events.c.type,
+        events.c.at,
+        events.c.hit_id,
+        events.c.first,
+        events.c.classification,
+        events.c.confidence,
+        events.c.reasons,
+        events.c.rules_version,
+        events.c.inferred_from,
+        events.c.user_agent,
+        events.c.ip_address,
+    )
+    .where(
+        events.c.copy_id.in_(_COPY_IDS),
+        events.c.type.in_((EventType.OPENED.value, EventType.CLICKED.value)),
+        or_(events.c.at >= _SINCE, events.c.first),
+    )
+    .order_by(events.c.number)
+)
 
 
 def select_stories(connection: Connection, waiting: Sequence[RecordedHit]) -> Mapping[int, Story]:
@@ -73,35 +145,15 @@ def select_stories(connection: Connection, waiting: Sequence[RecordedHit]) -> Ma
 
 
 def _heads(connection: Connection, copy_ids: Sequence[int]) -> Sequence[Row[Any]]:
-    statement: Select[Any] = (
-        select(
-            copies.c.copy_id,
-            copies.c.mode,
-            copies.c.relayed_at,
-            sends.c.send_id,
-            sends.c.message_id,
-            sends.c.sender,
-            sends.c.subject,
-            sends.c.tags,
-            sends.c.metadata,
-        )
-        .join(sends, sends.c.send_id == copies.c.send_id)
-        .where(copies.c.copy_id.in_(copy_ids))
-    )
-    return connection.execute(statement).all()
+    return connection.execute(_HEADS, {"copies": copy_ids}).all()
 
 
 def _recipients(
     connection: Connection, copy_ids: Sequence[int]
 ) -> Mapping[int, list[tuple[str, str]]]:
-    statement = (
-        select(copy_recipients)
-        .where(copy_recipients.c.copy_id.in_(copy_ids))
-        .order_by(copy_recipients.c.copy_id, copy_recipients.c.number)
-    )
     found: dict[int, list[tuple[str, str]]] = {}
-    for row in connection.execute(statement):
-        found.setdefault(row.copy_id, []).append((row.recipient, row.recipient_type))
+    for copy_id, recipient, recipient_type in _RECIPIENTS.run(connection, copy_ids):
+        found.setdefault(copy_id, []).append((recipient, recipient_type))
     return found
 
 
@@ -110,9 +162,8 @@ def _links(
 ) -> Mapping[str, dict[int, StoredLink]]:
     if not slots:
         return {}
-    statement = select(links).where(links.c.send_id.in_(send_ids), links.c.slot.in_(slots))
     found: dict[str, dict[int, StoredLink]] = {}
-    for row in connection.execute(statement):
+    for row in connection.execute(_LINKS, {"sends": send_ids, "slots": slots}):
         found.setdefault(row.send_id, {})[row.slot] = StoredLink(row.url, row.text)
     return found
 
@@ -120,14 +171,9 @@ def _links(
 def _history(
     connection: Connection, copy_ids: Sequence[int], since: datetime, until: datetime
 ) -> Mapping[int, list[RecordedHit]]:
-    statement = (
-        select(hits)
-        .where(hits.c.copy_id.in_(copy_ids), hits.c.at >= since, hits.c.at <= until)
-        .order_by(hits.c.at.desc(), hits.c.hit_id.desc())
-        .limit(_MAX_HISTORY)
-    )
+    asked = {"copies": copy_ids, "since": since, "until": until}
     found: dict[int, list[RecordedHit]] = {}
-    for row in reversed(connection.execute(statement).all()):
+    for row in reversed(connection.execute(_HISTORY, asked).all()):
         found.setdefault(row.copy_id, []).append(read_hit(row))
     return found
 
@@ -162,16 +208,9 @@ def _nearby(
     connection: Connection, send_ids: Sequence[str], since: datetime, until: datetime
 ) -> _Nearby:
     """Return what came for the copies of sends; ix_copies_send and ix_hits_copy serve."""
-    network = hits.c.features["network"].as_string()
-    statement = (
-        select(copies.c.send_id, hits.c.copy_id, hits.c.at, network.label("network"))
-        .join(hits, hits.c.copy_id == copies.c.copy_id)
-        .where(copies.c.send_id.in_(send_ids), hits.c.at >= since, hits.c.at <= until)
-        .order_by(hits.c.at.desc())
-        .limit(_MAX_HISTORY)
-    )
+    asked = {"sends": send_ids, "since": since, "until": until}
     found: dict[tuple[str, str], list[tuple[int, datetime, str]]] = {}
-    for send_id, copy_id, at, where in connection.execute(statement):
+    for send_id, copy_id, at, where in connection.execute(_NEARBY, asked):
         if where:
             found.setdefault((send_id, where), []).append((copy_id, at, where))
     return found
@@ -202,32 +241,8 @@ def _for_content_only(own: Mapping[str, Any]) -> bool:
 def _past_events(
     connection: Connection, copy_ids: Sequence[int], since: datetime
 ) -> Mapping[int, list[PastEvent]]:
-    kinds = (EventType.OPENED.value, EventType.CLICKED.value)
-    statement: Select[Any] = (
-        select(
-            events.c.copy_id,
-            events.c.event_id,
-            events.c.type,
-            events.c.at,
-            events.c.hit_id,
-            events.c.first,
-            events.c.classification,
-            events.c.confidence,
-            events.c.reasons,
-            events.c.rules_version,
-            events.c.inferred_from,
-            events.c.user_agent,
-            events.c.ip_address,
-        )
-        .where(
-            events.c.copy_id.in_(copy_ids),
-            events.c.type.in_(kinds),
-            or_(events.c.at >= since, events.c.first),
-        )
-        .order_by(events.c.number)
-    )
     found: dict[int, list[PastEvent]] = {}
-    for row in connection.execute(statement):
+    for row in connection.execute(_PAST, {"copies": copy_ids, "since": since}):
         found.setdefault(row.copy_id, []).append(read_past(row))
     return found
 

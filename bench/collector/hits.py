@@ -1,12 +1,11 @@
 """Hits a second and CPU a hit: the collector beside a bare aiohttp handler and nginx, in turns.
 
-`python bench/collector/hits.py [--hits 4000] [--clients 256] [--rounds 3] [--workers 2]`
-New connections, pixels of distinct copies, three to a send, whose sends are known.
+`python bench/collector/hits.py [--hits 4000] [--clients 256] [--rounds 3]`
+New connections from many networks; pixels of distinct copies of known sends, three to a send.
 `bare`       aiohttp's low-level server with a handler that returns the pixel
 `nginx`      its `empty_gif`, one worker, no log (where nginx is installed)
 `answering`  the collector, until the last hit is on disk and answered: judging is held back
 `collector`  the collector until the last hit has become an event
-`workers`    as many processes as said, on the same sockets, until the last hit is answered
 CPU is that of the whole server, in user and kernel mode.
 """
 
@@ -24,6 +23,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import cycle
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -139,11 +139,15 @@ class Client(asyncio.Protocol):
 
 async def load(port: int, targets: Sequence[str], clients: int) -> float:
     waiting, loop = iter(targets), asyncio.get_running_loop()
+    # From many networks, as people come.
+    addresses = cycle(f"127.{n}.{m}.1" for m in range(1, 250) for n in range(1, 250))
 
     async def ask_on() -> None:
         for target in waiting:
             done: asyncio.Future[bytes] = loop.create_future()
-            await loop.create_connection(partial(Client, target, done), "127.0.0.1", port)
+            await loop.create_connection(
+                partial(Client, target, done), "127.0.0.1", port, local_addr=(next(addresses), 0)
+            )
             assert (await done).startswith(b"HTTP/1.1 200")
 
     began = time.perf_counter()
