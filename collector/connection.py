@@ -45,19 +45,23 @@ class Connection(asyncio.Protocol):
         "_answering",
         "_elsewhere",
         "_ended",
+        "_idle",
         "_peer",
         "_service",
+        "_task",
         "_transport",
         "_unread",
     )
 
     _transport: asyncio.Transport
+    _task: asyncio.Task[None]
 
     def __init__(self, service: Service) -> None:
         """Wait for connection_made."""
         self._service = service
         self._unread = b""
         self._answering = False
+        self._idle = False
         self._ended = False
         self._elsewhere: asyncio.Protocol | None = None
 
@@ -73,7 +77,8 @@ class Connection(asyncio.Protocol):
         if self._elsewhere is not None:
             self._elsewhere.data_received(data)
             return
-        if not self._unread and not self._answering:
+        if self._idle:
+            self._idle = False
             self._service.door.await_from(self, HEAD_S)
         self._unread += data
         if not self._answering:
@@ -121,9 +126,8 @@ class Connection(asyncio.Protocol):
         self._answering = True
         service = self._service
         service.door.answer(self)
-        task = service.loop.create_task(self._answer(head))
-        service.under_way.add(task)
-        task.add_done_callback(service.under_way.discard)
+        self._task = service.loop.create_task(self._answer(head))
+        service.under_way.add(self._task)
 
     async def _answer(self, head: Head) -> None:
         forwarded = head.headers.get("x-forwarded-for")
@@ -142,18 +146,20 @@ class Connection(asyncio.Protocol):
             _log.exception("request.failed")
             answer, stays = FAULT, False
         transport = self._transport
+        self._service.under_way.discard(self._task)
         if transport.is_closing():
             return
         transport.write(write_answer(answer, time(), stays=stays))
         if not stays or self._ended:
-            self._service.door.await_from(self, HEAD_S)  # until it has taken the answer
+            if transport.get_write_buffer_size():
+                self._service.door.await_from(self, HEAD_S)  # until it has taken the answer
             transport.close()
             return
         self._answering = False
-        self._service.door.await_from(self, IDLE_S)
+        self._idle = not self._unread
+        self._service.door.await_from(self, IDLE_S if self._idle else HEAD_S)
         transport.resume_reading()
         if self._unread:
-            self._service.door.await_from(self, HEAD_S)
             self._read()
 
     def _hand_over(self) -> None:

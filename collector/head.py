@@ -63,7 +63,7 @@ def read_head(raw: bytes) -> Head | None:
     for line in lines:
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip(" \t")
-    if len(headers) != len(lines) or len(lines) > _MAX_FIELDS or headers.keys() & _UNUSUAL:
+    if len(headers) != len(lines) or len(lines) > _MAX_FIELDS or not _UNUSUAL.isdisjoint(headers):
         return None
     if "host" not in headers:  # RFC 9112 3.2
         return None

@@ -121,8 +121,8 @@ def trace_of(hit: Hit, slot: int, network: str, lists: tuple[str, ...]) -> Trace
         name: hit.headers[name][:MAX_HEADER_CHARACTERS] for name in _KEPT if name in hit.headers
     }
     kept |= dict.fromkeys((name for name in _KEPT_AS_PRESENT if hit.headers.get(name)), "present")
-    if referer := _host_of(hit.headers.get("referer", "")):
-        kept["referer"] = referer
+    if (referer := hit.headers.get("referer")) and (host := _host_of(referer)):
+        kept["referer"] = host
     return Trace(
         at=hit.at,
         kind=hit.kind,

@@ -10,6 +10,7 @@ All hits of the last few milliseconds share one commit.
 import asyncio
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic
@@ -27,12 +28,16 @@ from ledger.hits import link_of
 from ledger.keys import KeyRing
 from ledger.seal import SealError
 from ledger.story import RecordedHit, SpilledHit, StoredLink
+from ledger.token import HitKind
 
 LEDGER_WAIT_MS = 20
 """How long a hit waits for another writer of the ledger; then it goes to the spill."""
 
 GATHER_S = 0.002
 """What comes within it shares a commit; a flush takes about as long."""
+
+PATIENCE_S = 0.01
+"""The same while nobody is to be redirected: pixels are answered later than that anyhow."""
 
 SETTLE_S = 0.05
 """What is recorded within it is judged together: judging one hit costs ten times one of many."""
@@ -70,6 +75,7 @@ class Journal:
         self._daybook = Daybook(hasty)
         self._queue: list[tuple[RecordedHit, asyncio.Future[bool]]] = []
         self._arrived = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._recorded = asyncio.Event()
         self._refused: set[str] = set()
         self._closed_until = 0.0
@@ -81,6 +87,8 @@ class Journal:
         durable: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._queue.append((hit, durable))
         self._arrived.set()
+        if hit.kind is HitKind.CLICK:
+            self._hurried.set()
         return await durable
 
     async def write_batches(self) -> None:
@@ -88,7 +96,11 @@ class Journal:
         while not self.stopped:
             await self._arrived.wait()
             await asyncio.sleep(GATHER_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_S - GATHER_S):
+                    await self._hurried.wait()
             self._arrived.clear()
+            self._hurried.clear()
             batch, self._queue = self._queue, []
             lost = await self._write([hit for hit, _ in batch])
             for hit, waiting in batch:
@@ -99,6 +111,7 @@ class Journal:
         """Let the loops end after what they are at; nobody may call `record` any more."""
         self.stopped = True
         self._arrived.set()
+        self._hurried.set()
         self._recorded.set()
 
     async def wait_recorded(self, timeout_s: float) -> None:

@@ -48,6 +48,7 @@ class Settling:
         self._hasty = hasty
         self._attribute = attribute
         self._again_at = 0.0
+        self._more = False
 
     async def settle(self) -> int:
         """Judge some hits whose send is known, and return how many they were.
@@ -57,15 +58,20 @@ class Settling:
         if monotonic() >= self._again_at:
             await self._hasty.transact(try_again)
             self._again_at = monotonic() + AGAIN_S
-        async with self._ledger.read() as connection:
-            if not await connection.run_sync(select_waiting, 1):
-                return 0
+        if not (self._more or await self._anything_waits()):
+            return 0  # nobody's turn to write is taken for nothing
         try:
-            return await self._hasty.transact(partial(self._judge, most=CHUNK))
+            judged = await self._hasty.transact(partial(self._judge, most=CHUNK))
         except Exception as error:
             if is_down(error):
                 raise
-        return await self._judge_singly()
+            judged = await self._judge_singly()
+        self._more = judged >= CHUNK
+        return judged
+
+    async def _anything_waits(self) -> bool:
+        async with self._ledger.read() as connection:
+            return bool(await connection.run_sync(select_waiting, 1))
 
     async def _judge_singly(self) -> int:
         done = 0

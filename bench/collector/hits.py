@@ -11,7 +11,6 @@ CPU is that of the whole server, in user and kernel mode.
 
 import argparse
 import asyncio
-import gc
 import multiprocessing
 import os
 import resource
@@ -35,6 +34,7 @@ from collector.answer import GIF
 from collector.app import run_collector
 from collector.collect import Collect
 from config.settings import Settings
+from indicia.serving import quiet_gc
 from ledger import schema
 from ledger.keys import load_keys
 from ledger.migrate import Stores, open_stores
@@ -156,7 +156,7 @@ async def load(port: int, targets: Sequence[str], clients: int) -> float:
 
 
 def run_server(kind: str, pipe: Connection, folder: Path, hits: int) -> None:
-    gc.freeze()  # as indicia.serving does; for the bare server, too
+    quiet_gc()  # as indicia.serving does; for the bare server, too
     if kind == "bare":
         uvloop.run(serve_bare(pipe))
     elif kind == "nginx":

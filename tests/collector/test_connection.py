@@ -243,7 +243,7 @@ async def test_slow_and_silent_clients_do_not_keep_a_good_one_out(
 async def test_a_head_that_does_not_end_is_waited_for_so_long_and_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("collector.connection.HEAD_S", 0.1)
+    monkeypatch.setattr("collector.door.HEAD_S", 0.1)
     monkeypatch.setattr("collector.listening.LOOK_S", 0.02)
     async with (
         asyncio.timeout(SECONDS),
