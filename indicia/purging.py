@@ -20,7 +20,7 @@ from indicia.storage import existing_stores, spill_url
 from ledger import schema
 from ledger.chores import PURGE, end_chore, take_chore
 from ledger.ident import RANDOM_BITS, new_ident
-from ledger.migrate import Stores, open_store
+from ledger.migrate import StoreError, Stores, open_store
 from ledger.purge import Places, Purged, Terms, count_old, purge
 
 LOOK_S = 3600.0
@@ -51,15 +51,13 @@ def purge_now(settings: Settings, *, dry: bool, as_json: bool) -> None:
 @asynccontextmanager
 async def purging(settings: Settings, stores: Stores) -> AsyncIterator[None]:
     """Look hourly, while the block runs, whether a purge is due; cut the logs."""
-    spill = await open_store(spill_url(settings), schema.spill)
-    task = asyncio.create_task(_keep_purging(settings, Places(stores.ledger, stores.spool, spill)))
+    task = asyncio.create_task(_keep_purging(settings, stores))
     try:
         yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        await spill.close()
 
 
 def terms_of(settings: Settings, now: datetime) -> Terms:
@@ -82,13 +80,23 @@ async def purge_if_due(settings: Settings, places: Places, now: datetime) -> boo
     return True
 
 
-async def _keep_purging(settings: Settings, places: Places) -> None:
+async def _look(settings: Settings, stores: Stores) -> None:
+    # Opened for the look alone: a process that relays must not end because it can not be.
+    spill = await open_store(spill_url(settings), schema.spill)
+    try:
+        places = Places(stores.ledger, stores.spool, spill)
+        await purge_if_due(settings, places, datetime.now(UTC))
+        for store in (places.ledger, places.spool, places.spill):
+            await store.shrink()
+    finally:
+        await spill.close()
+
+
+async def _keep_purging(settings: Settings, stores: Stores) -> None:
     while True:
         try:
-            await purge_if_due(settings, places, datetime.now(UTC))
-            for store in (places.ledger, places.spool, places.spill):
-                await store.shrink()
-        except (SQLAlchemyError, OSError) as error:
+            await _look(settings, stores)
+        except (SQLAlchemyError, OSError, StoreError) as error:
             _log.error("purge.failed", error=str(error))
         await asyncio.sleep(LOOK_S)
 

@@ -220,7 +220,7 @@ async def test_without_descriptors_some_are_turned_away_and_none_is_lost(tmp_pat
                 return reply
 
             try:
-                await relay.start(descriptors=64)
+                await relay.start(descriptors=96)
                 idle = []
                 for _ in range(100):
                     try:
