@@ -5,6 +5,7 @@ import hashlib
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from collector.attribute import attribute_hits
 from collector.collect import Collect, Practice
@@ -23,14 +24,21 @@ from ledger.keys import KeyRing, load_audit_key
 from ledger.migrate import Stores, open_store
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one process has of a collector that may be several."""
+
+    sockets: Sequence[socket.socket] = ()
+    """Where it listens; none: on `collector.listen`."""
+    judges: bool = True
+    """Of the processes on one ledger, one makes events of recorded hits."""
+
+
 @asynccontextmanager
 async def run_collector(
-    settings: Settings, stores: Stores, keys: KeyRing, sockets: Sequence[socket.socket] = ()
+    settings: Settings, stores: Stores, keys: KeyRing, part: Part = Part()
 ) -> AsyncIterator[tuple[int, ...]]:
-    """Serve hits while the block runs; give the ports.
-
-    It listens on `sockets` where there are any, else on `collector.listen`.
-    """
+    """Serve hits while the block runs; give the ports."""
     # Its own writer: a hit must not queue behind the others of this process.
     hasty = Store(settings.database.url, LEDGER_WAIT_MS)
     spill_file = settings.server.state_dir / "spill.db"
@@ -41,14 +49,14 @@ async def run_collector(
     reader = Reader(keys.keys, journal.link_of)
     leaflet = Leaflet(Operator(settings.privacy.notice, settings.privacy.contact))
     page = RecipientPage(leaflet, reader, stores.ledger, keys, wishes)
-    settling = Settling(stores.ledger, hasty, attribute_hits)
+    settling = Settling(stores.ledger, hasty, attribute_hits) if part.judges else None
     collect = Collect(_practice(settings, keys), journal, settling, reader, page.receive)
     tasks = (
         asyncio.create_task(wishes.follow(), name="collector.wishes"),
         asyncio.create_task(journal.write_batches(), name="collector.journal"),
         asyncio.create_task(collect.classify_recorded(), name="collector.classify"),
     )
-    place = Place(settings.collector.listen, settings.collector.trusted_proxies, sockets)
+    place = Place(settings.collector.listen, settings.collector.trusted_proxies, part.sockets)
     try:
         async with listen(place, collect.take_request) as ports:
             yield ports

@@ -74,11 +74,14 @@ class Collect:
         self,
         practice: Practice,
         journal: Journal,
-        settling: Settling,
+        settling: Settling | None,
         reader: Reader,
         receive: Receive,
     ) -> None:
-        """Take what is decided, who writes, judges, reads links, and answers what is no hit."""
+        """Take what is decided, who writes, judges, reads links, and answers what is no hit.
+
+        Without a judge another process judges what this one has recorded.
+        """
         self._practice = practice
         self._journal = journal
         self._settling = settling
@@ -119,7 +122,9 @@ class Collect:
     async def classify_recorded(self) -> None:
         """Judge hits as they are recorded and as their sends become known, until stopped."""
         journal = self._journal
-        chores = (journal.load_spill, self._settling.settle, journal.tend_days)
+        chores: list[Callable[[], Awaitable[int | None]]] = [journal.load_spill]
+        if self._settling is not None:
+            chores += [self._settling.settle, journal.tend_days]
         while not journal.stopped:
             # One that fails keeps none from the others: the spill may be broken, or the ledger.
             if not sum([await self._attempt(chore) for chore in chores]):

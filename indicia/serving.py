@@ -1,4 +1,4 @@
-"""The programs, run in one process until a signal ends them.
+"""The programs, run until a signal ends them.
 
 They are started from what is asked to what asks: the relay takes mail only when the collector
 answers for it.  They are stopped the other way round.
@@ -9,9 +9,11 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
 from typing import TextIO, cast
@@ -19,7 +21,7 @@ from typing import TextIO, cast
 import structlog
 import uvloop
 
-from collector.app import run_collector
+from collector.app import Part, run_collector
 from collector.console.access import make_sign_in_link
 from collector.console.app import run_console
 from config.kinds import Endpoint
@@ -29,7 +31,9 @@ from indicia.calling import command_line
 from indicia.failure import Failure
 from indicia.printing import print_line
 from indicia.purging import purging
+from indicia.sockets import Sockets, given_sockets, open_sockets
 from indicia.storage import opened_stores
+from indicia.supervising import Worker, run_workers
 from ledger.keys import KeyRing, load_keys
 from ledger.migrate import Stores
 from relay.app import run_relay
@@ -46,68 +50,122 @@ class Program(StrEnum):
     RELAY = "relay"
 
 
-def run_programs(settings: Settings, programs: Sequence[Program]) -> None:
-    """Run programs until SIGINT or SIGTERM.
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a process stands on."""
+
+    settings: Settings
+    keys: KeyRing
+    sockets: Sockets
+    worker: Worker
+
+
+def run_programs(settings: Settings, programs: Sequence[Program], workers: int = 1) -> None:
+    """Run programs until SIGINT or SIGTERM; one program in so many processes.
 
     Raises Failure where one can not listen, StoreError and KeyFileError.
     """
     _set_up_log()
     keys = load_keys(settings.keys_dir)
+    sockets = given_sockets(os.environ, programs)
+    if workers == 1:
+        _work(_Ground(settings, keys, sockets, Worker()), programs)
+        return
+    sockets = sockets or {one: _opened(one, _listen(settings, one)) for one in programs}
+    run_workers(workers, lambda me: _work(_Ground(settings, keys, sockets, me), programs))
+
+
+def _work(ground: _Ground, programs: Sequence[Program]) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(settings, keys, programs))
+        runner.run(_run(ground, programs))
 
 
-async def _run(settings: Settings, keys: KeyRing, programs: Sequence[Program]) -> None:
-    stop = asyncio.Event()
+async def _run(ground: _Ground, programs: Sequence[Program]) -> None:
+    stop, settings, worker = asyncio.Event(), ground.settings, ground.worker
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    if worker.parent is not None:
+        structlog.contextvars.bind_contextvars(worker=worker.number)
+        loop.add_reader(worker.parent, stop.set)  # it can be read when nobody can write it any more
     async with AsyncExitStack() as running:
         stores = await running.enter_async_context(opened_stores(settings))
         lines: list[str] = []
         for program in programs:
-            lines += await _start(program, settings, stores, (keys, running))
+            lines += await _start(program, ground, stores, running)
         await running.enter_async_context(purging(settings, stores))
-        if Program.CONSOLE in programs:
+        worker.say_ready()
+        if worker.number or worker.again:
+            lines = []
+        elif Program.CONSOLE in programs:
             link = await make_sign_in_link(
                 stores.ledger, settings.console.public_url, OPERATOR, operator(settings)
             )
             lines.append(f"sign in    {link} (once, within 12 hours)")
-        if settings.captures and Program.RELAY in programs:
-            lines.append(f"try        {command_line()} sandbox send")
+        if lines:
+            _print_start(settings, programs, lines)
         quiet_gc()
-        print_line(f"Indicia {version('indicia')}")
-        for line in lines:
-            print_line(f"  {line}")
-        sys.stdout.flush()
         await stop.wait()
         structlog.get_logger().info("stop.asked")
 
 
+def _print_start(settings: Settings, programs: Sequence[Program], lines: Sequence[str]) -> None:
+    print_line(f"Indicia {version('indicia')}")
+    for line in lines:
+        print_line(f"  {line}")
+    if settings.captures and Program.RELAY in programs:
+        print_line(f"  try        {command_line()} sandbox send")
+    sys.stdout.flush()
+
+
 async def _start(
-    program: Program, settings: Settings, stores: Stores, around: tuple[KeyRing, AsyncExitStack]
+    program: Program, ground: _Ground, stores: Stores, running: AsyncExitStack
 ) -> list[str]:
     """Start one program; return what is told of it."""
-    keys, running = around
+    settings, keys, sockets = ground.settings, ground.keys, ground.sockets.get(program, ())
+    context: AbstractAsyncContextManager[tuple[int, ...]]
     match program:
         case Program.COLLECTOR:
-            listen, context = settings.collector.listen, run_collector(settings, stores, keys)
+            judges = ground.worker.number == 0
+            context = run_collector(settings, stores, keys, Part(sockets, judges=judges))
         case Program.CONSOLE:
-            listen, context = settings.console.listen, run_console(settings, stores)
+            context = run_console(settings, stores, sockets)
         case Program.RELAY:
-            listen, context = settings.relay.listen, run_relay(settings, stores, keys)
+            context = run_relay(settings, stores, keys, sockets)
+    listen = _listen(settings, program)
     try:
         ports = await running.enter_async_context(context)
     except OSError as error:
-        addresses = ", ".join(map(str, listen))
-        msg = f"the {program} can not listen on {addresses}: {_reason(error)}"
-        raise Failure(msg) from error
+        raise _unheard(program, listen, error) from error
     scheme = "smtp" if program is Program.RELAY else "http"
     note = " (mail is captured)" if program is Program.RELAY and settings.captures else ""
+    hosts = [one.getsockname()[0] for one in sockets] or [endpoint.host for endpoint in listen]
     return [
-        f"{program:<10} {scheme}://{Endpoint(endpoint.host, port)}{note}"
-        for endpoint, port in zip(listen, ports, strict=False)
+        f"{program:<10} {scheme}://{Endpoint(host, port)}{note}"
+        for host, port in zip(hosts, ports, strict=False)
     ]
+
+
+def _listen(settings: Settings, program: Program) -> Sequence[Endpoint]:
+    match program:
+        case Program.COLLECTOR:
+            return settings.collector.listen
+        case Program.CONSOLE:
+            return settings.console.listen
+        case Program.RELAY:
+            return settings.relay.listen
+
+
+def _opened(program: Program, listen: Sequence[Endpoint]) -> Sequence[socket.socket]:
+    try:
+        return open_sockets(listen)
+    except OSError as error:
+        raise _unheard(program, listen, error) from error
+
+
+def _unheard(program: Program, listen: Sequence[Endpoint], error: OSError) -> Failure:
+    addresses = ", ".join(map(str, listen))
+    return Failure(f"the {program} can not listen on {addresses}: {_reason(error)}")
 
 
 def quiet_gc() -> None:

@@ -6,6 +6,7 @@ with upstreams end, and what is left lies in the spool.
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from datetime import datetime
@@ -47,10 +48,11 @@ _log = structlog.get_logger()
 
 @asynccontextmanager
 async def run_relay(
-    settings: Settings, stores: Stores, keys: KeyRing
+    settings: Settings, stores: Stores, keys: KeyRing, sockets: Sequence[socket.socket] = ()
 ) -> AsyncIterator[tuple[int, ...]]:
-    """Take mail on `relay.listen` and carry it out while the block runs; give the ports.
+    """Take mail and carry it out while the block runs; give the ports.
 
+    It listens on `sockets` where there are any, else on `relay.listen`.
     Raises OSError where an address can not be listened on, KeyFileError where a key that signs, or
     the certificate and its key, can not be used.
     """
@@ -65,7 +67,7 @@ async def run_relay(
         _posting(settings, stores, spool, keys),
         _standing(settings, stores) as standing,
         _dispatching(settings, spool, keys, standing),
-        listen(settings, stores.ledger, _intake(spool, keys, standing).take_in) as ports,
+        listen(settings, stores.ledger, _intake(spool, keys, standing).take_in, sockets) as ports,
     ):
         yield ports
 

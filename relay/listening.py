@@ -4,7 +4,8 @@ The parts of `accept` are built and joined here, for `app`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -49,9 +50,9 @@ _HOUR_S = 3600.0
 
 @asynccontextmanager
 async def listen(
-    settings: Settings, ledger: Store, take_in: TakeIn
+    settings: Settings, ledger: Store, take_in: TakeIn, sockets: Sequence[socket.socket] = ()
 ) -> AsyncIterator[tuple[int, ...]]:
-    """Speak SMTP on `relay.listen` while the block runs; give the ports.
+    """Speak SMTP on `sockets`, else on `relay.listen`, while the block runs; give the ports.
 
     Raises OSError where an address can not be listened on, KeyFileError where certificate and key
     can not be used.
@@ -64,7 +65,10 @@ async def listen(
         proxies = settings.relay.trusted_proxies
         new_protocol = partial(Entrance, proxies, new_session, loop) if proxies else new_session
         try:
-            for endpoint in settings.relay.listen:
+            for opened in sockets:
+                server = await loop.create_server(new_protocol, sock=opened, backlog=_BACKLOG)
+                servers.append(server)
+            for endpoint in () if sockets else settings.relay.listen:
                 server = await loop.create_server(
                     new_protocol, endpoint.host, endpoint.port, backlog=_BACKLOG
                 )

@@ -1,6 +1,7 @@
 """Wiring of the console: its routes, and how it is served."""
 
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -120,8 +121,13 @@ def build_console(settings: Settings, stores: Stores) -> web.Application:
 
 
 @asynccontextmanager
-async def run_console(settings: Settings, stores: Stores) -> AsyncIterator[tuple[int, ...]]:
-    """Serve the console while the block runs; give the ports it listens on."""
+async def run_console(
+    settings: Settings, stores: Stores, sockets: Sequence[socket.socket] = ()
+) -> AsyncIterator[tuple[int, ...]]:
+    """Serve the console while the block runs; give the ports.
+
+    It listens on `sockets` where there are any, else on `console.listen`.
+    """
     runner = web.AppRunner(
         build_console(settings, stores),
         access_log=None,
@@ -129,7 +135,9 @@ async def run_console(settings: Settings, stores: Stores) -> AsyncIterator[tuple
     )
     await runner.setup()
     try:
-        for endpoint in settings.console.listen:
+        for opened in sockets:
+            await web.SockSite(runner, opened).start()
+        for endpoint in () if sockets else settings.console.listen:
             await web.TCPSite(runner, endpoint.host, endpoint.port).start()
         yield tuple(address[1] for address in runner.addresses)
     finally:

@@ -209,7 +209,7 @@ def serving(tmp_path: Path) -> Iterator[Callable[..., Serving]]:
         )
         (tmp_path / "indicia.toml").write_text(f"{listens}{config}")
         process = subprocess.Popen(
-            [COMMAND, program],
+            [COMMAND, *program.split()],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
