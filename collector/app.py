@@ -82,7 +82,7 @@ def _practice(settings: Settings, keys: KeyRing) -> Practice:
 
 def _bounds(settings: Settings, wishes: Wishes) -> Bounds:
     least, key = settings.tracking.anonymous_min, load_audit_key(settings.keys_dir)
-    return Bounds(least, key, lambda: wishes.withdrawn)
+    return Bounds(least, key, lambda: wishes.withdrawn, wishes.recall)
 
 
 def _terms(settings: Settings) -> Terms:

@@ -66,7 +66,7 @@ class Journal:
         bounds: Bounds,
     ) -> None:
         """Take the ledger to read, the same with a wait of LEDGER_WAIT_MS to write, the spill."""
-        self._withdrawn = bounds.withdrawn
+        self._withdrawn, self._look_again = bounds.withdrawn, bounds.look_again
         self._ledger = ledger
         self._hasty = hasty
         self._spill = Spill(spill, keys)
@@ -141,6 +141,8 @@ class Journal:
         page = await self._spill.next_page(CHUNK)
         if not page:
             return 0
+        if self._look_again is not None:
+            await self._look_again()
         opened = [hit for hit in self._opened(page) if hit.hit_id not in self._refused]
         try:
             return await self._load(opened)

@@ -3,7 +3,7 @@
 Consent is asked in the transaction that records: no hit enters after a denial is on record.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -33,6 +33,8 @@ class Bounds:
     """Of denials of who is forgotten."""
     withdrawn: Callable[[], frozenset[int]] = frozenset
     """Returns the copies of which a withdrawal is not on record yet."""
+    look_again: Callable[[], Awaitable[None]] | None = None
+    """Looks for such copies that another process has heard of."""
 
 
 class Permits:

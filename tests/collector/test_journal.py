@@ -300,3 +300,21 @@ async def test_a_hit_that_can_not_even_be_sealed_is_given_up_and_the_others_are_
     assert done == [True, False, True]
     assert "hit.lost" in "".join(capfd.readouterr())
     assert await desk.counts() == (0, 3)
+
+
+async def test_a_withdrawal_that_another_process_has_kept_bites_when_the_spill_is_loaded(
+    desk: Desk, house: Any
+) -> None:
+    withdrawn: set[int] = set()
+
+    async def look_again() -> None:
+        withdrawn.add(8)
+
+    bounds = replace(BOUNDS, withdrawn=lambda: frozenset(withdrawn), look_again=look_again)
+    desk.journal = Journal(house.stores.ledger, desk.hasty, desk.spill, house.keys, bounds)
+    async with desk.running():
+        await desk.journal.record(make_hit(1, copy_id=8))
+    assert await desk.counts() == (0, 1)
+    await house.send(8)
+    assert await desk.journal.load_spill() == 1
+    assert await desk.counts() == (0, 0)
