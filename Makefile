@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
-.PHONY: run setup test check prove prove-abuse prove-faults prove-privacy prove-durability fuzz format clean
+.PHONY: run setup test check prove prove-abuse prove-faults prove-privacy prove-collector prove-durability fuzz format clean
 
 run: setup            ## start the sandbox: relay 2525, collector 8025, console 8026
 	$(BIN)/indicia serve
@@ -35,7 +35,7 @@ test: check           ## all tests; installs Postfix and Chromium where it is ro
 	$(BIN)/pytest -q -m "(slow or daemon or crash) and not corpus"
 
 PROVE := $(BIN)/pytest -s -q -m "slow or not slow"
-prove: prove-abuse prove-faults prove-durability ## the long forms of the tests, each a target of its own; hours
+prove: prove-abuse prove-faults prove-durability prove-collector ## the long forms of the tests, each a target of its own; hours
 
 prove-abuse: setup    ## an attacker at the relay's door; SEED=2 draws anew
 	STREAMS=1000000 SEED=$(SEED) $(PROVE) tests/abuse/test_smuggling.py
@@ -49,6 +49,10 @@ prove-faults: setup   ## an upstream with every fault; SEED=2 draws anew
 	RECIPIENTS=20000 SEED=$(SEED) $(PROVE) tests/faults/test_faults.py
 	BACKLOG=5000 SECONDS=30 $(PROVE) tests/faults/test_dead_upstream.py
 	MAILS=10000 $(PROVE) tests/faults/test_reports_and_loops.py
+
+prove-collector: setup ## forged links, and how long pixels take; SEED=2 draws anew
+	FORGERIES=1000000 SEED=$(SEED) $(PROVE) tests/collector/test_forgeries.py
+	SAMPLES=100000 CLIENTS=8 $(PROVE) tests/collector/test_timing.py
 
 KILLS ?= 2000
 SECONDS ?= 3600
