@@ -50,9 +50,11 @@ prove-faults: setup   ## an upstream with every fault; SEED=2 draws anew
 	BACKLOG=5000 SECONDS=30 $(PROVE) tests/faults/test_dead_upstream.py
 	MAILS=10000 $(PROVE) tests/faults/test_reports_and_loops.py
 
-prove-collector: setup ## forged links, and how long pixels take; SEED=2 draws anew
+prove-collector: setup ## forged links, how long pixels take, 500 kills, a ledger that is away; SEED=2 draws anew
 	FORGERIES=1000000 SEED=$(SEED) $(PROVE) tests/collector/test_forgeries.py
 	SAMPLES=100000 CLIENTS=8 $(PROVE) tests/collector/test_timing.py
+	$(BIN)/python -m tests.durability.hits 500 --seed $(SEED)
+	TEST_LEDGER_AWAY=60 $(PROVE) tests/durability/test_hits.py -k locked
 
 KILLS ?= 2000
 SECONDS ?= 3600
