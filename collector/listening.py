@@ -29,6 +29,9 @@ STOP_S = 5.0
 LOOK_S = 1.0
 """How often it is looked who is waited for too long."""
 
+_LINGER_S = 1.0
+"""How long what an answered client still sends is read, lest it miss the answer for it."""
+
 _BACKLOG = 2_048
 """Connections the kernel keeps for us while the loop is busy: half a second of the fastest rate."""
 
@@ -59,6 +62,7 @@ async def listen(place: Place, take: Take) -> AsyncIterator[tuple[int, ...]]:
         _handler(take, place.trusted_proxies),
         access_log=None,  # it would hold addresses
         logger=_quiet(),
+        lingering_time=_LINGER_S,
     )
     service = Service(take, unusual, place.trusted_proxies, door, loop)
     servers: list[asyncio.Server] = []

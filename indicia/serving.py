@@ -8,6 +8,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -42,6 +43,10 @@ _GARBAGE = 20_000
 """Objects made and not freed before the youngest are looked through: some 5 MB; Python has 700."""
 
 
+_FILES = 16_384
+"""Relay and collector take 6,500 connections at most; the rest is for upstreams and stores."""
+
+
 class Program(StrEnum):
     """What runs, in the order of starting."""
 
@@ -66,6 +71,7 @@ def run_programs(settings: Settings, programs: Sequence[Program], workers: int =
     Raises Failure where one can not listen, StoreError and KeyFileError.
     """
     _set_up_log()
+    _allow_files()
     keys = load_keys(settings.keys_dir)
     sockets = given_sockets(os.environ, programs)
     if workers == 1:
@@ -166,6 +172,17 @@ def _opened(program: Program, listen: Sequence[Endpoint]) -> Sequence[socket.soc
 def _unheard(program: Program, listen: Sequence[Endpoint], error: OSError) -> Failure:
     addresses = ", ".join(map(str, listen))
     return Failure(f"the {program} can not listen on {addresses}: {_reason(error)}")
+
+
+def _allow_files() -> None:
+    """Take as many open files as the system lets one have: each connection is one.
+
+    A login of Debian starts with 1,024 of them, and may raise it to 1,048,576 by itself.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def quiet_gc() -> None:
