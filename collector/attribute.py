@@ -1,6 +1,7 @@
 """Tells whose act a hit is: recorded hits and their copies' stories become events.
 
 Law: each hit is one event, or a repeat of one.
+Law: no number of machines' requests makes a person's open a repeat of theirs.
 Law: an event of an anonymous copy names nobody and holds no client data.
 """
 
@@ -71,12 +72,13 @@ def _settle_seen(settlement: Settlement, hit: RecordedHit, seen: Seen, tale: Tal
     views = tale.views(trace)
     same = next((event for event, earlier in views if earlier.same_view(trace)), None)
     replay = any(_elsewhere(earlier, trace) for _, earlier in views)
-    if same is None and replay and len(views) > MAX_REPLAYS:
-        same = views[0][0]
+    judged = None if same else classify(tale.scene(hit.hit_id))
+    if judged is not None and replay and len(views) > MAX_REPLAYS:
+        same = _hidden_behind(judged, [event for event, _ in views])
     if same is not None:
         settlement.repeats[same.event_id] += 1
-    else:
-        told = _told(hit, tale, classify(tale.scene(hit.hit_id)), altered=seen.altered)
+    elif judged is not None:
+        told = _told(hit, tale, judged, altered=seen.altered)
         told = replace(told, user_agent=trace.agent or None, ip_address=seen.ip_address)
         event = _attributed(told, tale.story)
         again = not replay and told.type is EventType.OPENED and told.classification in _ATTENTIVE
@@ -84,6 +86,17 @@ def _settle_seen(settlement: Settlement, hit: RecordedHit, seen: Seen, tale: Tal
         extra = (REPLAY,) * replay + (NEW_PLACE,) * moved
         event = replace(event, reasons=event.reasons + extra) if extra else event
         _record(settlement, hit, tale, event)
+
+
+def _hidden_behind(judged: Classification, events: Sequence[PastEvent]) -> PastEvent | None:
+    """Return the event that one replay too many adds to.
+
+    Who knows a token can ask for it by many agents from many networks, and must not make a reader's
+    own open one of them: that hides only behind what somebody is told to have seen already.
+    """
+    if not judged.agent.attentive:
+        return events[0]
+    return next((one for one in events if one.agent is not None and one.agent.attentive), None)
 
 
 def _record(settlement: Settlement, hit: RecordedHit, tale: Tale, event: Event) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, or_, select
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, or_, select
 
 from ledger.event import Agent, EventType
 from ledger.hits import read_hit
@@ -19,8 +19,13 @@ from ledger.token import HitKind
 
 HISTORY_BEFORE = timedelta(seconds=120)
 HISTORY_AFTER = timedelta(seconds=10)
-_MAX_HISTORY = 2_000
-"""Of a batch: more hits of its copies within two minutes are a flood, and its latest say enough."""
+_MAX_HISTORY = 300
+"""Of a copy: more hits within two minutes are a flood, and its latest say enough.
+
+Each copy has its own, so that a flood of one takes nothing of another's."""
+
+_MAX_NEARBY = 2_000
+"""Of the sends of a batch, for the same reason."""
 
 _MAX_BESIDE = 50
 """Other copies looked at with a batch: as many as are single by default (`tracking.max_copies`)."""
@@ -54,11 +59,18 @@ _RECIPIENTS = ByKeys(
 _LINKS = select(links).where(
     links.c.send_id.in_(_SEND_IDS), links.c.slot.in_(bindparam("slots", expanding=True))
 )
-_HISTORY = (
-    select(hits)
+_RANKED = (
+    select(
+        hits,
+        func.row_number()
+        .over(partition_by=hits.c.copy_id, order_by=(hits.c.at.desc(), hits.c.hit_id.desc()))
+        .label("rank"),
+    )
     .where(hits.c.copy_id.in_(_COPY_IDS), hits.c.at >= _SINCE, hits.c.at <= _UNTIL)
-    .order_by(hits.c.at.desc(), hits.c.hit_id.desc())
-    .limit(_MAX_HISTORY)
+    .subquery()
+)
+_HISTORY: Select[Any] = (
+    select(_RANKED).where(_RANKED.c.rank <= _MAX_HISTORY).order_by(_RANKED.c.at, _RANKED.c.hit_id)
 )
 _NEARBY = (
     select(
@@ -70,7 +82,7 @@ _NEARBY = (
     .join(hits, hits.c.copy_id == copies.c.copy_id)
     .where(copies.c.send_id.in_(_SEND_IDS), hits.c.at >= _SINCE, hits.c.at <= _UNTIL)
     .order_by(hits.c.at.desc())
-    .limit(_MAX_HISTORY)
+    .limit(_MAX_NEARBY)
 )
 _PAST: Select[Any] = (
     select(
@@ -173,7 +185,7 @@ def _history(
 ) -> Mapping[int, list[RecordedHit]]:
     asked = {"copies": copy_ids, "since": since, "until": until}
     found: dict[int, list[RecordedHit]] = {}
-    for row in reversed(connection.execute(_HISTORY, asked).all()):
+    for row in connection.execute(_HISTORY, asked):
         found.setdefault(row.copy_id, []).append(read_hit(row))
     return found
 

@@ -169,6 +169,19 @@ def test_from_another_agent_and_network_it_is_a_replay_and_after_three_a_repeat(
     assert settlement.repeats == {"H0": 2}
 
 
+def test_law_no_number_of_machines_requests_makes_a_persons_open_a_repeat_of_theirs() -> None:
+    """Law: no number of machines' requests makes a person's open a repeat of theirs."""
+    flood = [seen(n, n, f"{TOOL}{n}", network=f"n{n % 2}") for n in range(9)]
+    person = seen(9, 10, network="home")
+    again = seen(10, 11, OTHER_PERSON, network="n7")
+    settlement = settle(*flood, person, again)
+    told = events(settlement)
+    assert [event.classification for event in told].count(Agent.HUMAN_LIKELY) == 1
+    assert (told[-1].event_id, told[-1].first) == ("H9", True)
+    assert settlement.repeats["H9"] == 1, "the next person's is told to be seen already"
+    assert sum(settlement.repeats.values()) + len(told) == 11
+
+
 def test_a_replay_is_no_replay_after_a_minute() -> None:
     settlement = settle(seen(1, 0), seen(2, 61, OTHER_PERSON, network="m"))
     assert [event.reasons for event in events(settlement)] == [

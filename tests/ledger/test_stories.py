@@ -132,3 +132,14 @@ async def test_what_came_for_other_copies_of_the_send_is_told_of_the_same_networ
     assert told[7].nearby == ((8, AT, "here"),)
     assert set(told) == {7, 8}, "a copy asked for from the same network is looked at again"
     assert told[8].nearby == ((7, AT, "here"),) * 2
+
+
+async def test_a_flood_of_one_copy_takes_nothing_of_anothers_history(ledger: Store) -> None:
+    for copy_id in (7, 8):
+        await add_send(ledger, copy_id)
+    flood = [replace(HIT, hit_id=f"F{n:04}", copy_id=8) for n in range(400)]
+    mine = [replace(HIT, hit_id=f"M{n}", at=AT - timedelta(seconds=60 + n)) for n in range(3)]
+    await add_hits(ledger, *flood, *mine)
+    told = await stories(ledger, flood[0], HIT)
+    assert [hit.hit_id for hit in told[7].history] == ["M2", "M1", "M0"]
+    assert [hit.hit_id for hit in told[8].history] == [f"F{n:04}" for n in range(100, 400)]
