@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from collector.attribute import attribute_hits
 from collector.collect import Collect, Practice
@@ -19,6 +20,7 @@ from collector.settling import Settling
 from collector.wishes import Places, Terms, Wishes
 from config.settings import Settings
 from ledger import schema
+from ledger.disclosed import disclose_copy
 from ledger.engine import Store
 from ledger.keys import KeyRing, load_audit_key
 from ledger.migrate import Stores, open_store
@@ -48,7 +50,8 @@ async def run_collector(
     journal = Journal(stores.ledger, hasty, spill, keys, _bounds(settings, wishes))
     reader = Reader(keys.keys, journal.link_of)
     leaflet = Leaflet(Operator(settings.privacy.notice, settings.privacy.contact))
-    page = RecipientPage(leaflet, reader, stores.ledger, keys, wishes)
+    disclose = partial(disclose_copy, stores.ledger, load_audit_key(settings.keys_dir))
+    page = RecipientPage(leaflet, reader, disclose, keys, wishes)
     settling = Settling(stores.ledger, hasty, attribute_hits) if part.judges else None
     collect = Collect(_practice(settings, keys), journal, settling, reader, page.receive)
     tasks = (

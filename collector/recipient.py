@@ -7,7 +7,7 @@ he asks for is kept before anybody looks whether it can be done.
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -32,8 +32,7 @@ from collector.wish import Confirmation, Wish, WishKind, read_code
 from collector.wishes import Came, Wishes
 from ledger.address import AddressError, parse_address
 from ledger.consent import Consent
-from ledger.disclosed import Disclosure, disclose_copy
-from ledger.engine import Store
+from ledger.disclosed import Disclosure
 from ledger.ident import RANDOM_BITS, new_ident
 from ledger.keys import KeyRing
 
@@ -53,6 +52,9 @@ _PER_NETWORK = 20
 _PER_PERSON = 3
 """Mails to one address, or by one link, in a day: a stranger must not fill a mailbox with them."""
 
+Disclose = Callable[[int], Awaitable[Disclosure | None]]
+"""Tells what the recipient of a copy is told; None: the copy is not on record."""
+
 _log = structlog.get_logger()
 
 
@@ -69,12 +71,12 @@ class RecipientPage:
     """The pages of `/` and `/w/`."""
 
     def __init__(
-        self, leaflet: Leaflet, reader: Reader, ledger: Store, keys: KeyRing, wishes: Wishes
+        self, leaflet: Leaflet, reader: Reader, disclose: Disclose, keys: KeyRing, wishes: Wishes
     ) -> None:
         """Take who draws, who reads links, where things are on record, and who grants wishes."""
         self._leaflet = leaflet
         self._reader = reader
-        self._ledger = ledger
+        self._disclose = disclose
         self._keys = keys
         self._wishes = wishes
         self._networks = Quota(_PER_NETWORK, _DAY_S)
@@ -203,8 +205,8 @@ class RecipientPage:
 
     async def _known(self, copy_id: int) -> Disclosure | None:
         try:
-            async with asyncio.timeout(_READ_S), self._ledger.read() as connection:
-                return await disclose_copy(connection, copy_id)
+            async with asyncio.timeout(_READ_S):
+                return await self._disclose(copy_id)
         except (SQLAlchemyError, OSError) as error:
             _log.warning("ledger.unread", why=type(error).__name__)
             return None

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.consent import Consent
 from ledger.consents import consents_of
+from ledger.engine import Store
 from ledger.event import Agent, Attribution, EventType
 from ledger.schema import events
 from ledger.withdrawals import CopyParty, find_party, page_withdrawals
@@ -44,15 +45,26 @@ class Disclosure:
     """The latest first, each once; none where it can not be told whose they are."""
 
 
-async def disclose_copy(connection: AsyncConnection, copy_id: int) -> Disclosure | None:
-    """Return what the recipient of a copy is told; None where the copy is not on record."""
+async def disclose_copy(ledger: Store, digest_key: bytes, copy_id: int) -> Disclosure | None:
+    """Return what the recipient of a copy is told; None where the copy is not on record.
+
+    By `digest_key` a denial is found whose address is forgotten.
+    """
+    async with ledger.read() as connection:
+        return await _disclose(connection, digest_key, copy_id)
+
+
+async def _disclose(
+    connection: AsyncConnection, digest_key: bytes, copy_id: int
+) -> Disclosure | None:
     party = await find_party(connection, copy_id)
     if party is None or party.one is None:
         return None if party is None else Disclosure(party)
     own = await page_withdrawals(connection, party.one)
+    consents = await consents_of(connection, [party.one], digest_key)
     return Disclosure(
         party,
-        consent=(await consents_of(connection, [party.one])).of(party.one),
+        consent=consents.of(party.one),
         withdrawal=own[-1].number if own else None,
         withdrawn_on=own[-1].at.date() if own else None,
         seen=await _seen(connection, copy_id),

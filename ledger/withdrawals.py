@@ -101,8 +101,12 @@ async def withdraw_copy(
 async def deny_address(
     connection: AsyncConnection, address: Address, told: ConsentTold, author: Author
 ) -> bool:
-    """Return True when a denial is recorded, False where one holds already."""
-    if (await consents_of(connection, [address])).of(address) is Consent.DENIED:
+    """Return True when a denial is recorded, False where one holds already.
+
+    Also the denial of who is forgotten holds, which is kept under a digest.
+    """
+    consents = await consents_of(connection, [address], author.pseudonym_key)
+    if consents.of(address) is Consent.DENIED:
         return False
     await tell_consent(connection, subject_of(address), told)
     entry = author.entry("tracking.withdrawn", SubjectKind.RECIPIENT, address.key)
@@ -141,6 +145,7 @@ async def undo_withdrawals(
     """
     undone = [one for one in await page_withdrawals(connection, address) if one.number <= up_to]
     for one in undone:
+        # Without the key of digests: a denial kept under one is not of this page any more.
         await tell_consent(connection, one.subject, replace(told, state=Consent.UNKNOWN))
     if undone:
         entry = author.entry("tracking.restored", SubjectKind.RECIPIENT, address.key)
