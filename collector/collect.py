@@ -4,8 +4,9 @@ Nothing is answered before it is recorded, and nothing is stored of what is not 
 Law: neither the answer to a pixel nor its time tells whether it was recorded.
 """
 
+from asyncio import get_running_loop
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from os import urandom
 from time import monotonic
@@ -22,9 +23,10 @@ from collector.answer import (
     answer_click,
 )
 from collector.classify import classify
-from collector.hit import Hit, Scene, trace_of
+from collector.hit import Hit, Scene, Trace, trace_of
 from collector.journal import Journal
 from collector.kept import Judged, Kept, Seen, features_of
+from collector.lately import Lately
 from collector.networks import IpNetwork, lists_with, network_mark, shown_address
 from collector.obscure import obscure
 from collector.read import Found, Reader
@@ -86,6 +88,7 @@ class Collect:
         self._journal = journal
         self._settling = settling
         self._ticks = Ticks()
+        self._lately = Lately()
         self._complain_at = 0.0
         self._receive = receive
         self._reader = reader
@@ -99,25 +102,46 @@ class Collect:
             return METHOD_NOT_ALLOWED
         counted = request.method == _COUNTED
         if asked.kind is HitKind.OPEN:
-            return await self._take_open(request, asked) if counted else PIXEL
+            return await self._take_open(request, asked, counted=counted)
         found = await self._reader.read(asked)
         answer = NOT_FOUND if found is None or found.url is None else answer_click(found.url)
-        if found is not None and counted and answer is not NOT_FOUND:
+        if found is None or not counted:
+            self._note(request, asked, found)
+        elif answer is not NOT_FOUND:
             await self._record(request, asked, found)
         return answer
 
-    async def _take_open(self, request: Request, asked: Asked) -> Answer:
+    async def _take_open(self, request: Request, asked: Asked, *, counted: bool) -> Answer:
         """Return the pixel; when, does not tell whether anything was recorded."""
+        if not counted:
+            # After the answer, whose time must not tell what the token is worth.
+            get_running_loop().call_soon(self._look, request, asked)
+            return PIXEL
         held = self._ticks.hold(PIXEL_AFTER_S)
         found = self._reader.read_signed(asked)
-        if found is not None:
+        if found is None:
+            self._note(request, asked, None)
+        else:
             await self._record(request, asked, found)
         await held
         return PIXEL
 
     async def _record(self, request: Request, asked: Asked, found: Found) -> None:
-        hit = Hit(datetime.now(UTC), asked.kind, request.client, request.headers)
-        await self._journal.record(self._recorded(hit, found))
+        hit = _hit(request, asked)
+        trace = self._trace(hit, found.token.slot)
+        trace = replace(trace, signs=self._lately.signs(asked.token, trace, monotonic()))
+        await self._journal.record(self._recorded(hit, found, trace))
+
+    def _look(self, request: Request, asked: Asked) -> None:
+        self._note(request, asked, self._reader.read_signed(asked))
+
+    def _note(self, request: Request, asked: Asked, found: Found | None) -> None:
+        """Remember a while what is never stored: a token that is not ours, a look at the head."""
+        trace = self._trace(_hit(request, asked), 0)
+        if found is None:
+            self._lately.note_altered(asked.token, trace, monotonic())
+        else:
+            self._lately.note_look(asked.token, trace, monotonic())
 
     async def classify_recorded(self) -> None:
         """Judge hits as they are recorded and as their sends become known, until stopped."""
@@ -141,7 +165,7 @@ class Collect:
             _log.exception("hits.unjudged")
         return 0
 
-    def _recorded(self, hit: Hit, found: Found) -> RecordedHit:
+    def _recorded(self, hit: Hit, found: Found, trace: Trace) -> RecordedHit:
         return RecordedHit(
             hit_id=new_ident(
                 int(hit.at.timestamp() * 1000), int.from_bytes(urandom(RANDOM_BITS // 8))
@@ -152,15 +176,21 @@ class Collect:
             slot=found.token.slot,
             html=found.token.html,
             url=found.url,
-            features=features_of(self._keep(hit, found)),
+            features=features_of(self._keep(hit, found, trace)),
         )
 
-    def _keep(self, hit: Hit, found: Found) -> Kept:
+    def _trace(self, hit: Hit, slot: int) -> Trace:
         practice = self._practice
         network = network_mark(hit.client, hit.at.date(), practice.network_secret)
-        lists = lists_with(hit.client, practice.own_networks)
-        trace = trace_of(hit, found.token.slot, network, lists)
+        return trace_of(hit, slot, network, lists_with(hit.client, practice.own_networks))
+
+    def _keep(self, hit: Hit, found: Found, trace: Trace) -> Kept:
+        practice = self._practice
         withheld = practice.honour_gpc and hit.kind is HitKind.CLICK and hit.withheld
         if found.token.anonymous or withheld:
             return Judged(obscure(classify(Scene(trace))), withheld, found.altered)
         return Seen(trace, shown_address(hit.client, practice.keep_network), found.altered)
+
+
+def _hit(request: Request, asked: Asked) -> Hit:
+    return Hit(datetime.now(UTC), asked.kind, request.client, request.headers)

@@ -27,7 +27,7 @@ from collector.sweeps import (
 from ledger.event import Agent
 from ledger.token import HitKind
 
-RULES_VERSION = "2026.11.2"
+RULES_VERSION = "2026.11.3"
 """Year, month and count; changed whenever a rule, weight or list is."""
 
 Rule = Callable[[Scene], Evidence | None]

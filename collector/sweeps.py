@@ -121,8 +121,11 @@ def neighbours(scene: Scene) -> Evidence | None:
 
 
 def altered_token(scene: Scene) -> Evidence | None:
-    """See that the network has just tried this copy's token altered (gophish#973, mautic#9798)."""
-    if ALTERED_TOKEN in scene.hit.signs:
+    """See that the network has just tried this copy's token altered (gophish#973, mautic#9798).
+
+    Image proxies and mail programs alter none, whoever asks in their network.
+    """
+    if ALTERED_TOKEN in scene.hit.signs and not _says_who(scene.hit):
         return Evidence("altered_token", Agent.SCANNER, 0.7)
     return None
 

@@ -10,7 +10,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ from collector.attribute import attribute_hits
 from collector.classify import classify
 from collector.hit import Hit, Scene, trace_of
 from collector.kept import Judged, Seen, features_of
+from collector.lately import Lately
 from collector.networks import lists_with, network_mark, parse_ip, shown_address
 from collector.obscure import obscure
-from collector.sweeps import LOOKED_FIRST
 from ledger.event import Agent
 from ledger.events import RecordedEvent
 from ledger.mode import TrackingMode
@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 HALVES = ("seen", "unseen")
 LABELS = tuple(agent.value for agent in Agent)
 _SECRET = b"histories" * 4
-_BEFORE, _AFTER, _SIGN = timedelta(seconds=120), timedelta(seconds=10), timedelta(seconds=120)
+_BEFORE, _AFTER = timedelta(seconds=120), timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class _Run:
         self._history = history
         self._copies: dict[int, _Copy] = {}
         self._owner: dict[int, str] = {}
-        self._looked: dict[tuple[str, int], datetime] = {}
+        self._lately = Lately()
         self._own = tuple(map(ip_network, history.get("own_networks", ())))
 
     def take(self, number: int, said: Mapping[str, Any], headers: dict[str, str]) -> None:
@@ -177,18 +177,17 @@ class _Run:
         client = parse_ip(said["ip"])
         network = network_mark(client, at.date(), _SECRET)
         copy_id = said["copy"]
-        if said.get("method", "GET") != "GET":
-            self._looked[network, copy_id] = at
-            return
         trace = trace_of(
             Hit(at, kind, client, headers),
             said.get("link", 0),
             network,
             lists_with(client, self._own),
         )
-        looked = self._looked.get((network, copy_id))
-        if looked is not None and at - looked <= _SIGN:
-            trace = replace(trace, signs=(LOOKED_FIRST,))
+        token = f"{copy_id:012d}".encode()
+        if said.get("method", "GET") != "GET":
+            self._lately.note_look(token, trace, at.timestamp())
+            return
+        trace = replace(trace, signs=self._lately.signs(token, trace, at.timestamp()))
         altered = said.get("altered", False)
         withheld = kind is HitKind.CLICK and headers.get("sec-gpc") == "1"
         kept: Seen | Judged = Seen(trace, shown_address(client, "truncated"), altered)
