@@ -26,6 +26,7 @@ from ledger.audit import (
 from ledger.cleared import find_in_queue
 from ledger.consent import subject_of
 from ledger.consents import consent_history, consent_holding
+from ledger.days import days_about
 from ledger.holdings import (
     copies_of,
     details_of,
@@ -101,7 +102,10 @@ async def _read(connection: AsyncConnection, address: Address, digest_key: bytes
         "copies": held,
         "received": {send.send_id: send for send in received},
         "links": await links_of(connection, [send.send_id for send in received]),
-        "events": await events_about(connection, key, held),
+        "events": (
+            *await events_about(connection, key, held),
+            *await days_about(connection, key),
+        ),
         "hits": await hits_of(connection, own),
         "sent": await sends_of(connection, sent),
         "account": account,

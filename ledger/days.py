@@ -1,5 +1,7 @@
-"""Opens and clicks of which the day and the sender are kept.
+"""Events of which the day and the sender are kept, and no send.
 
+They are opens and clicks of which it may not be told whose they are, and withdrawals by recipients
+on their own page, for nobody opens that page but with the mail before him.
 Until their day is over they lie in a table without order; then they become events, in an order
 that is chance.
 Law: nothing in the record tells of which send such an event was, nor when in its day.
@@ -8,13 +10,14 @@ Law: nothing in the record tells of which send such an event was, nor when in it
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, distinct, func, select
+from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, distinct, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.address import parse_address
-from ledger.event import Agent, Attribution, EventType
-from ledger.events import event_row, insert_event_rows
+from ledger.address import address_key
+from ledger.event import Agent, Attribution, Event, EventType
+from ledger.events import EventRow, event_row, insert_event_rows
 from ledger.mode import TrackingMode
 from ledger.rows import RowInsert
 from ledger.schema import copies, day_events, events, sends
@@ -35,18 +38,21 @@ _INSERT = RowInsert(day_events, tuple(day_events.c.keys()), once=True)
 
 @dataclass(frozen=True, slots=True)
 class DayEvent:
-    """An open or click that keeps no send."""
+    """An event that keeps no send."""
 
     event_id: str
-    """It says nothing of the time; the same for the same hit."""
+    """It says nothing of the time; random, but the same for the same hit."""
     day: datetime
     """Its beginning."""
     type: EventType
     sender: str | None
-    classification: Agent
-    confidence: float
+    classification: Agent | None
+    """Of a withdrawal None, as confidence and version of the rules."""
+    confidence: float | None
     reasons: tuple[str, ...]
-    rules_version: str
+    rules_version: str | None
+    recipient: str | None = None
+    """Of a withdrawal; of an open or click nobody knows whose it is."""
 
 
 def senders_of(connection: Connection, copy_ids: Collection[int]) -> Mapping[int, str | None]:
@@ -71,14 +77,32 @@ def insert_day_events(connection: Connection, found: Iterable[DayEvent]) -> None
                 one.day,
                 one.type.value,
                 one.sender,
-                None if one.sender is None else parse_address(one.sender).key,
-                one.classification.value,
+                None if one.sender is None else address_key(one.sender),
+                one.recipient,
+                None if one.recipient is None else address_key(one.recipient),
+                None if one.classification is None else one.classification.value,
                 one.confidence,
-                list(one.reasons),
                 one.rules_version,
+                list(one.reasons),
             )
             for one in found
         ),
+    )
+
+
+async def days_about(connection: AsyncConnection, key: str) -> tuple[Event, ...]:
+    """Return the events with an address as recipient whose day is not over."""
+    his = select(day_events).where(day_events.c.recipient_key == key).order_by("day", "event_id")
+    return tuple(
+        Event(
+            event_id=row.event_id,
+            type=EventType(row.type),
+            timestamp=row.day,
+            sender=row.sender,
+            recipient=row.recipient,
+            reasons=tuple(row.reasons),
+        )
+        for row in await connection.execute(his)
     )
 
 
@@ -88,23 +112,26 @@ async def tell_days(connection: AsyncConnection, today: datetime, limit: int) ->
     # Event ids are as random numbers, and so is this order.
     found = await connection.execute(over.order_by("day", "event_id").limit(limit))
     rows = found.all()
-    told = (
-        event_row(
-            event_id=row.event_id,
-            type=row.type,
-            at=row.day,
-            sender=row.sender,
-            sender_key=row.sender_key,
-            attribution=Attribution.ANONYMOUS.value,
-            tracking_mode=TrackingMode.ANONYMOUS.value,
-            classification=row.classification,
-            confidence=row.confidence,
-            reasons=row.reasons,
-            rules_version=row.rules_version,
-        )
-        for row in rows
-    )
-    await insert_event_rows(connection, told)
+    await insert_event_rows(connection, map(_told, rows))
     done = [row.event_id for row in rows]
     await connection.execute(delete(day_events).where(day_events.c.event_id.in_(done)))
     return len(rows)
+
+
+def _told(row: Row[Any]) -> EventRow:
+    names_somebody = row.recipient is not None
+    return event_row(
+        event_id=row.event_id,
+        type=row.type,
+        at=row.day,
+        sender=row.sender,
+        sender_key=row.sender_key,
+        recipient=row.recipient,
+        recipient_key=row.recipient_key,
+        attribution=None if names_somebody else Attribution.ANONYMOUS.value,
+        tracking_mode=None if names_somebody else TrackingMode.ANONYMOUS.value,
+        classification=row.classification,
+        confidence=row.confidence,
+        reasons=row.reasons,
+        rules_version=row.rules_version,
+    )

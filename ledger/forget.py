@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    or_,
     select,
     update,
 )
@@ -141,8 +142,9 @@ def _erase_person(connection: Connection, traces: Traces) -> None:
     erased = 0
     for table in (sessions, sign_in_links):
         connection.execute(delete(table).where(table.c.person_key == key))
-    for table, mine in ((people, people.c.key), (day_events, day_events.c.sender_key)):
-        erased = connection.execute(delete(table).where(mine == key)).rowcount
+    days = or_(day_events.c.sender_key == key, day_events.c.recipient_key == key)
+    for table, mine in ((people, people.c.key == key), (day_events, days)):
+        erased = connection.execute(delete(table).where(mine)).rowcount
         traces.erased[table.name] = erased
 
 

@@ -228,13 +228,15 @@ day_events = Table(
     Column("type", String(20), nullable=False),
     Column("sender", Text),
     Column("sender_key", Text),
-    Column("classification", String(12), nullable=False),
-    Column("confidence", Float, nullable=False),
+    Column("recipient", Text, comment="of a withdrawal; of an open or click nobody knows whose"),
+    Column("recipient_key", Text),
+    Column("classification", String(12), comment="of an open or click, as the next two"),
+    Column("confidence", Float),
+    Column("rules_version", Text),
     Column("reasons", JSON, nullable=False),
-    Column("rules_version", Text, nullable=False),
-    # what is to be told when its day is over; of a sender who is forgotten it is looked through
+    # what is to be told when its day is over; of who is forgotten it is looked through
     Index("ix_day_events_day", "day", "event_id"),
-    comment="opens and clicks that keep no send, until their day is over: ledger.days",
+    comment="events that keep no send, until their day is over: ledger.days",
     sqlite_with_rowid=False,
 )
 

@@ -16,8 +16,8 @@ from ledger.address import Address, parse_address
 from ledger.audit import RECIPIENT, Author, SubjectKind, record_audit
 from ledger.consent import Consent, Method, Subject, subject_of
 from ledger.consents import ConsentTold, consents_of, tell_consent
-from ledger.event import Event, EventType
-from ledger.events import RecordedEvent, insert_events
+from ledger.days import DayEvent, insert_day_events
+from ledger.event import EventType
 from ledger.mode import TrackingMode
 from ledger.schema import consent_changes, consents, copies, copy_recipients, sends
 
@@ -94,7 +94,7 @@ async def withdraw_copy(
     if party.one is None:
         return Withdrawn.SOMEONE
     if await deny_address(connection, party.one, told, author):
-        await insert_events(connection, [_withdrawn(party, told.at)])
+        await connection.run_sync(insert_day_events, [_withdrawn(party, told.at)])
     return Withdrawn.DONE
 
 
@@ -153,19 +153,20 @@ async def undo_withdrawals(
     return bool(undone)
 
 
-def _withdrawn(party: CopyParty, at: datetime) -> RecordedEvent:
-    """Return what the sender is told.
+def _withdrawn(party: CopyParty, at: datetime) -> DayEvent:
+    """Return what the sender is told when the day is over.
 
     Sender, recipient and day, nothing of the send: that he had this mail before him just then is
     what he does not want to be told any more.
     """
-    return RecordedEvent(
-        Event(
-            event_id=secrets.token_hex(13),  # an ident would tell the millisecond
-            type=EventType.WITHDRAWN,
-            timestamp=datetime.combine(at.date(), time(), at.tzinfo),
-            sender=party.sender,
-            recipient=str(party.one),
-            reasons=("by_recipient",),
-        )
+    return DayEvent(
+        event_id=secrets.token_hex(13),  # an ident would tell the millisecond
+        day=datetime.combine(at.date(), time(), at.tzinfo),
+        type=EventType.WITHDRAWN,
+        sender=party.sender,
+        classification=None,
+        confidence=None,
+        reasons=("by_recipient",),
+        rules_version=None,
+        recipient=str(party.one),
     )

@@ -96,6 +96,18 @@ async def test_who_is_forgotten_denies_still_on_the_page_of_his_other_spelling(
     assert after == before  # it is told once
 
 
+async def test_a_withdrawal_whose_day_is_not_over_is_forgotten_with_him(ledger: Store) -> None:
+    await withdraw(ledger, 1)
+    (waiting,) = await rows(ledger, schema.day_events)
+    assert (waiting.recipient, waiting.day) == (
+        "anna@example.org",
+        AT.replace(hour=0, minute=0, second=0),
+    )
+    assert await rows(ledger, schema.events) == []
+    await forget_anna(ledger)
+    assert await rows(ledger, schema.day_events) == []
+
+
 async def test_undoing_does_not_end_the_denial_of_who_is_forgotten(ledger: Store) -> None:
     async with ledger.write() as connection:
         told = ConsentTold(Consent.DENIED, AT, Method.FORM, RECIPIENT)

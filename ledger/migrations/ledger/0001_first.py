@@ -137,12 +137,24 @@ def _make_day_events() -> None:
         sa.Column("type", sa.String(length=20), nullable=False),
         sa.Column("sender", sa.Text(), nullable=True),
         sa.Column("sender_key", sa.Text(), nullable=True),
-        sa.Column("classification", sa.String(length=12), nullable=False),
-        sa.Column("confidence", sa.Float(), nullable=False),
+        sa.Column(
+            "recipient",
+            sa.Text(),
+            nullable=True,
+            comment="of a withdrawal; of an open or click nobody knows whose",
+        ),
+        sa.Column("recipient_key", sa.Text(), nullable=True),
+        sa.Column(
+            "classification",
+            sa.String(length=12),
+            nullable=True,
+            comment="of an open or click, as the next two",
+        ),
+        sa.Column("confidence", sa.Float(), nullable=True),
+        sa.Column("rules_version", sa.Text(), nullable=True),
         sa.Column("reasons", sa.JSON(), nullable=False),
-        sa.Column("rules_version", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_day_events")),
-        comment="opens and clicks that keep no send, until their day is over: ledger.days",
+        comment="events that keep no send, until their day is over: ledger.days",
         sqlite_with_rowid=False,
     )
     op.create_index("ix_day_events_day", "day_events", ["day", "event_id"], unique=False)
