@@ -14,6 +14,7 @@ from collector.journal import LEDGER_WAIT_MS, Journal
 from collector.leaflet import Leaflet, Operator
 from collector.listening import Place, listen
 from collector.permits import Bounds
+from collector.ranges import Ranges
 from collector.read import Reader
 from collector.recipient import RecipientPage
 from collector.settling import Settling
@@ -53,10 +54,12 @@ async def run_collector(
     disclose = partial(disclose_copy, stores.ledger, load_audit_key(settings.keys_dir))
     page = RecipientPage(leaflet, reader, disclose, keys, wishes)
     settling = Settling(stores.ledger, hasty, attribute_hits) if part.judges else None
-    collect = Collect(_practice(settings, keys), journal, settling, reader, page.receive)
+    ranges = Ranges(settings.collector.ranges_dir)
+    collect = Collect(_practice(settings, keys, ranges), journal, settling, reader, page.receive)
     tasks = (
         asyncio.create_task(wishes.follow(), name="collector.wishes"),
         asyncio.create_task(journal.write_batches(), name="collector.journal"),
+        asyncio.create_task(ranges.follow(), name="collector.ranges"),
         asyncio.create_task(collect.classify_recorded(), name="collector.classify"),
     )
     place = Place(settings.collector.listen, settings.collector.trusted_proxies, part.sockets)
@@ -65,13 +68,14 @@ async def run_collector(
             yield ports
     finally:
         wishes.stop()
+        ranges.stop()
         journal.stop()
         await asyncio.gather(*tasks)
         await spill.close()
         await hasty.close()
 
 
-def _practice(settings: Settings, keys: KeyRing) -> Practice:
+def _practice(settings: Settings, keys: KeyRing, ranges: Ranges) -> Practice:
     # From the oldest key, which is the same after a rotation.
     oldest = keys.keys[min(keys.keys)].secret
     secret = hashlib.blake2b(key=oldest[:64], person=b"indicia network").digest()
@@ -80,6 +84,7 @@ def _practice(settings: Settings, keys: KeyRing) -> Practice:
         keep_network=settings.privacy.keep_network,
         own_networks=settings.privacy.own_networks,
         honour_gpc=settings.privacy.honour_gpc,
+        marks=ranges.marks,
     )
 
 

@@ -23,7 +23,7 @@ from collector.answer import (
     answer_click,
 )
 from collector.classify import classify
-from collector.hit import Hit, Scene, Trace, trace_of
+from collector.hit import Hit, IpAddress, Scene, Trace, trace_of
 from collector.journal import Journal
 from collector.kept import Judged, Kept, Seen, features_of
 from collector.lately import Lately
@@ -63,6 +63,8 @@ class Practice:
     keep_network: Literal["none", "truncated", "full"] = "truncated"
     own_networks: tuple[IpNetwork, ...] = ()
     honour_gpc: bool = True
+    marks: Callable[[IpAddress | None], tuple[str, ...]] = lambda _address: ()
+    """Returns the marks of the operator's lists that hold an address."""
 
 
 Receive = Callable[[Request, Leaf | Confirm | Page], Awaitable[Answer]]
@@ -182,7 +184,8 @@ class Collect:
     def _trace(self, hit: Hit, slot: int) -> Trace:
         practice = self._practice
         network = network_mark(hit.client, hit.at.date(), practice.network_secret)
-        return trace_of(hit, slot, network, lists_with(hit.client, practice.own_networks))
+        lists = lists_with(hit.client, practice.own_networks) + practice.marks(hit.client)
+        return trace_of(hit, slot, network, lists)
 
     def _keep(self, hit: Hit, found: Found, trace: Trace) -> Kept:
         practice = self._practice

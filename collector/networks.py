@@ -21,7 +21,7 @@ OWN = "own"
 GOOGLE = "google"
 MICROSOFT_MAIL = "microsoft_mail"
 LISTED = "listed"
-"""Of a list that the operator keeps: `listed:scanner:NAME`, by what it speaks for."""
+"""Of a list that the operator keeps: `listed:scanner:NAME:DATE`, by what it speaks for."""
 
 _PREFIX = {4: 24, 6: 48}
 """What is taken for one network: what providers hand to one site (RFC 6177 2; IPv4 by custom)."""

@@ -149,9 +149,9 @@ def language_missing(scene: Scene) -> Evidence | None:
 def published_range(scene: Scene) -> Evidence | None:
     """See an address in a file of ranges that the operator keeps (`collector.ranges_dir`)."""
     for name in scene.hit.lists:
-        listed, _, kind = name.partition(":")
-        if listed == LISTED:
-            return Evidence("published_range", Agent(kind), 0.45)
+        if name.startswith(f"{LISTED}:"):
+            _, kind, file, as_of = name.split(":")
+            return Evidence("published_range", Agent(kind), 0.45, f"{file} of {as_of}")
     return None
 
 

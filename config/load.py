@@ -138,10 +138,11 @@ def _resolve_paths(whole: dict[str, object], folder: Path) -> None:
     if isinstance(server, dict):
         _resolve(server, "state_dir", folder, "var")
     relay = whole.get("relay")
-    for tls in _tables([relay.get("tls")] if isinstance(relay, dict) else None):
-        for key in ("certificate", "private_key"):
-            if tls.get(key):
-                _resolve(tls, key, folder)
+    tls = relay.get("tls") if isinstance(relay, dict) else None
+    named = ((tls, "certificate"), (tls, "private_key"), (whole.get("collector"), "ranges_dir"))
+    for table, key in named:
+        if isinstance(table, dict) and table.get(key):
+            _resolve(table, key, folder)
     for table in (*_tables(whole.get("upstream")), *_tables(whole.get("dkim"))):
         for key in list(table):
             if key.endswith("_file") and table[key]:

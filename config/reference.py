@@ -27,6 +27,7 @@ _SAMPLES: Mapping[tuple[str, ...], object] = {
     ("upstream", "username"): "relay@example.com",
     ("relay", "tls", "certificate"): "fullchain.pem",
     ("relay", "tls", "private_key"): "privkey.pem",
+    ("collector", "ranges_dir"): "ranges",
     ("upstream", "password_file"): "upstream.password",
     ("upstream", "oauth_client_secret_file"): "",
     ("upstream", "oauth_refresh_token_file"): "",

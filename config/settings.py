@@ -28,6 +28,7 @@ from config.kinds import (
     Listen,
     Network,
     OptionalFile,
+    OptionalFolder,
     Pattern,
     Port,
     Positive,
@@ -291,6 +292,10 @@ class Collector(Section):
     trusted_proxies: tuple[Network, ...] = ()
     """Proxies whose X-Forwarded-For is believed: the client is its right-most address that is not
     one of them."""
+    ranges_dir: OptionalFolder = None
+    """Folder of `NAME.ranges`: published networks of scanners, proxies and previews, which you
+    fetch; relative to this file. Set it to let them support what the rules see; a file that is
+    replaced is in force within seconds. None is needed."""
 
 
 class Console(Section):

@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import MetaData
 from sqlalchemy.exc import SQLAlchemyError
 
+from collector.ranges import read_folder
 from config.kinds import is_loopback
 from config.settings import Settings
 from indicia.printing import plain_text, print_json, print_line
@@ -30,6 +31,8 @@ from relay.upstream import Timeouts, Upstream
 
 RENEWAL_DUE = timedelta(days=14)
 """certbot renews a month before the end: two weeks later it has failed for long."""
+RANGES_OLD = timedelta(days=183)
+"""Google and Microsoft change theirs several times a year."""
 LOW_SPACE_BYTES = 1 << 30
 """Forty mails of the largest size by default, and a while to react."""
 UPSTREAM_TIMEOUTS = Timeouts(connect_s=10, open_s=20, command_s=20, quit_s=2)
@@ -81,6 +84,7 @@ def _findings(settings: Settings, file: Path | None) -> Iterator[Finding]:
     yield from _check_dkim(settings)
     yield from _check_stores(settings)
     yield _check_space(settings.server.state_dir)
+    yield from _check_ranges(settings.collector.ranges_dir)
     yield from _check_upstreams(settings)
     bases = (settings.tracking.base_url, *(host.base_url for host in settings.tracking_host))
     for base in bases:
@@ -169,6 +173,21 @@ def _check_dkim(settings: Settings) -> Iterator[Finding]:
             yield Finding("dkim", State.WARNING, f"{name}: others may read its key", mend)
         else:
             yield Finding("dkim", State.OK, f"{name}: {table.private_key_file} can sign")
+
+
+def _check_ranges(folder: Path | None) -> Iterator[Finding]:
+    if folder is None:
+        return
+    reading = read_folder(folder)
+    for fault in reading.faults.values():
+        yield Finding("ranges", State.FAILED, fault)
+    for name, one in reading.lists.items():
+        text = f"{name} speaks for {one.kind.value}, fetched on {one.as_of}"
+        if datetime.now(UTC).date() - one.as_of > RANGES_OLD:
+            mend = "fetch it again: networks change hands"
+            yield Finding("ranges", State.WARNING, text, mend)
+        else:
+            yield Finding("ranges", State.OK, text)
 
 
 def _check_stores(settings: Settings) -> Iterator[Finding]:

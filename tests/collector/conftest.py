@@ -181,6 +181,12 @@ def told(send_id: str, copy_id: int, recipient: str, at: datetime | None = None)
     )
 
 
+@pytest.fixture(name="until")
+def until_of() -> Callable[..., Awaitable[Any]]:
+    """Wait for what a look gives: `await until(look, enough)`."""
+    return until
+
+
 async def until(look: Callable[[], Awaitable[Any]], enough: Callable[[Any], bool]) -> Any:
     """Return what a look gives as soon as it is enough; give up after the deadline."""
     async with asyncio.timeout(DEADLINE_S):

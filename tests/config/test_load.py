@@ -571,8 +571,9 @@ def test_relative_paths_of_a_file_are_from_its_folder(tmp_path: Path) -> None:
     settings = read(
         tmp_path,
         "[server]\nstate_dir = 'state'\n[database]\nurl = 'sqlite+aiosqlite:///l.db'\n"
-        f"{DKIM}{HOST}username = 'x'\npassword_file = 'p'",
+        f"{DKIM}{HOST}username = 'x'\npassword_file = 'p'\n[collector]\nranges_dir = 'r'",
     )
+    assert settings.collector.ranges_dir == tmp_path / "r"
     assert settings.dkim[0].private_key_file == tmp_path / "k.pem"
     assert settings.server.state_dir == tmp_path / "state"
     assert settings.upstream[0].password_file == tmp_path / "p"

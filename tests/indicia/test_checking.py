@@ -129,6 +129,27 @@ def test_a_key_that_signs_mail_is_looked_at(
     assert (state, "can sign" in told) == ("ok", True)
 
 
+def test_published_ranges_are_looked_at(sandbox: Settings, capsys: Read, tmp_path: Path) -> None:
+    assert found(sandbox, capsys, "ranges") == []
+    folder = tmp_path / "ranges"
+    kept = sandbox.collector.model_copy(update={"ranges_dir": folder})
+    settings = sandbox.model_copy(update={"collector": kept})
+    ((state, told),) = found(settings, capsys, "ranges")
+    assert (state, told.startswith(f"{folder} can not be read (No such")) == ("failed", True)
+    folder.mkdir()
+    today = datetime.now(UTC).date()
+    (folder / "a.ranges").write_text(f"scanner {today}\n203.0.113.0/24\n")
+    (folder / "b.ranges").write_text("proxy 2020-01-01\n203.0.113.0/24\n")
+    (folder / "c.ranges").write_text("proxy 2020-01-01\n203.0.113.1/24\n")
+    broken, good, old = found(settings, capsys, "ranges")
+    assert broken == (
+        "failed",
+        f"{folder}/c.ranges, line 2: '203.0.113.1/24' is no network; write \"203.0.113.0/24\"; ",
+    )
+    assert good == ("ok", f"a.ranges speaks for scanner, fetched on {today}; ")
+    assert (old[0], "fetch it again" in old[1]) == ("warning", True)
+
+
 def test_the_certificate_of_the_relay_is_looked_at(
     sandbox: Settings, capsys: Read, tmp_path: Path
 ) -> None:
