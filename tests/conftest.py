@@ -229,9 +229,12 @@ public_url = "http://127.0.0.1:{console}"
         running = Running(tmp_path, process, smtp, collector, console, environment)
         started.append(running)
         _wait_until(
-            lambda: all(map(_accepts, (smtp, collector, console))) or process.poll() is not None,
+            lambda: (
+                (all(map(_accepts, (smtp, collector, console))) and "sign in" in running.output())
+                or process.poll() is not None
+            ),
             30,
-            "indicia serve accepts connections",
+            "indicia serve accepts connections and says where to sign in",
         )
         assert process.poll() is None, running.output()
         return running

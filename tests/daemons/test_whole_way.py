@@ -76,13 +76,14 @@ def sign_in(browser: Any, indicia: Any) -> Any:
     return page
 
 
-def read(browser: Any, raw: bytes, folder: Path, person: str) -> Any:
-    """Show a mail's HTML as a mail program would, images on."""
+def read(browser: Any, raw: bytes, folder: Path, person: str, address: str) -> Any:
+    """Show a mail's HTML as a mail program would, images on, in the network of this address."""
     body = email.message_from_bytes(raw, policy=email.policy.default).get_body(("html",))
     assert body is not None
     path = folder / "mail.html"
     path.write_text(body.get_content(), encoding="utf-8")
-    page = browser.new_page(user_agent=person)
+    # Three in one network within ten seconds would be a gateway, or one who tests.
+    page = browser.new_page(user_agent=person, extra_http_headers={"X-Forwarded-For": address})
     page.goto(path.as_uri(), wait_until="networkidle")
     return page
 
@@ -99,7 +100,11 @@ def test_opened_and_clicked_by_exactly_the_one_who_did(
 ) -> None:
     port, asked = shop
     indicia = start_indicia(
-        postfix.upstream(tmp_path), env={"SSL_CERT_FILE": str(postfix.authority)}
+        postfix.upstream(tmp_path),
+        env={
+            "SSL_CERT_FILE": str(postfix.authority),
+            "INDICIA_COLLECTOR__TRUSTED_PROXIES": "127.0.0.1/32",
+        },
     )
     feed = sign_in(chromium, indicia)
     before = {who: len(postfix.mail_of(who)) for who in PEOPLE}
@@ -109,7 +114,7 @@ def test_opened_and_clicked_by_exactly_the_one_who_did(
         raw = waiting(
             lambda who=recipient: postfix.mail_of(who)[before[who] :], 20, f"mail for {recipient}"
         )[0]
-        page = read(chromium, raw, tmp_path, person)
+        page = read(chromium, raw, tmp_path, person, f"198.51.{number}.7")
         with page.expect_navigation():
             page.get_by_text("our offer").click()
         assert page.url == f"http://127.0.0.1:{port}/offer?a=1&b=%2F#price"
