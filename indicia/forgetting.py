@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,7 @@ from indicia.searching import count_found, store_files
 from indicia.storage import existing_stores, spill_url
 from ledger import schema
 from ledger.address import Address
-from ledger.audit import OPERATOR, AuditEntry, SubjectKind, record_audit
+from ledger.audit import OPERATOR, AuditEntry, Author, SubjectKind, record_audit
 from ledger.cleared import (
     InQueue,
     clear_delivered,
@@ -33,9 +33,11 @@ from ledger.engine import Store, sqlite_file
 from ledger.forget import Traces, find_traces, forget_address
 from ledger.hits import delete_spilled_of
 from ledger.holdings import details_of, rules_naming
-from ledger.known import recall
+from ledger.impersonal import Cleared, clear_policy
+from ledger.known import Known, recall, renew_policy
 from ledger.migrate import Stores, open_store
 from ledger.people import Account
+from ledger.policies import kept_policy
 
 _CUTS = 100
 _CUT_AGAIN_S = 0.1
@@ -67,13 +69,17 @@ class Found:
     details: tuple[str, ...]
     rules: tuple[str, ...]
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to forget, so that only the files are searched."""
-        held = self.traces
-        return not (
-            held.copy_ids or held.sent or self.queue.waiting or self.account or self.consents
-        )
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was done, and what stays on purpose."""
+
+    rows: Mapping[str, int]
+    """By table."""
+    under_digest: tuple[str, ...]
+    """Rules that hold on for who is forgotten, by name."""
+    rules: tuple[str, ...]
+    """Rules that spell the address out, and hold for others too."""
 
 
 def forget(settings: Settings, text: str, wish: Wish, *, as_json: bool) -> None:
@@ -89,9 +95,9 @@ def forget(settings: Settings, text: str, wish: Wish, *, as_json: bool) -> None:
     erased = asyncio.run(_forget(settings, found, wish))
     left = {str(file): count for file in _files(settings) if (count := count_found(file, address))}
     if as_json:
-        print_json(_object(address, found, erased, left))
+        print_json(_object(found, erased, left))
     else:
-        for line in _lines(address, found, erased, left):
+        for line in _lines(found, erased, left):
             print_line(line)
     if left:
         msg = (
@@ -158,12 +164,13 @@ def _told(found: Found) -> Iterator[str]:
         (len(found.queue.waiting), "in the queue"),
         (found.consents, "consent told"),
         (int(found.account is not None), "account"),
+        (len(found.rules), "rule that names it"),
     ):
         if number:
             yield f"{number} {what}"
 
 
-async def _forget(settings: Settings, found: Found, wish: Wish) -> dict[str, int]:
+async def _forget(settings: Settings, found: Found, wish: Wish) -> Erased:
     author, traces = operator(settings), found.traces
     async with existing_stores(settings) as stores:
         spill = await open_store(spill_url(settings), schema.spill)
@@ -171,16 +178,20 @@ async def _forget(settings: Settings, found: Found, wish: Wish) -> dict[str, int
             await _clear_queue(stores.spool, found, wish)
             await _drain(stores, traces.address)
             await _let_go(stores, traces.address)
+            cleared = await _clear_policy(stores, traces.address, author)
             await forget_address(stores.ledger, traces, author.at, author.pseudonym_key)
+            traces.erased["policy_changes"] = cleared.rows
             await _clear_rest(stores.spool, spill, traces)
             key, erased = traces.address.key, traces.erased
             entry = author.entry("recipient.forgotten", SubjectKind.RECIPIENT, key, erased)
             await _note(stores, entry)
+            async with stores.ledger.read() as connection:
+                rules = await rules_naming(connection, traces.address)
             for store in (stores.ledger, stores.spool, spill):
                 await _cut(store)
         finally:
             await spill.close()
-    return traces.erased
+    return Erased(traces.erased, cleared.under_digest, rules)
 
 
 async def _clear_queue(spool: Store, found: Found, wish: Wish) -> None:
@@ -209,9 +220,25 @@ async def _let_go(stores: Stores, address: Address) -> None:
             return
         told = ConsentTold(Consent.UNKNOWN, now, Method.OTHER, OPERATOR, source="forget")
         number = await tell_consent(connection, subject, told)
+    await _until(stores.spool, lambda last: last.consents_number >= number)
+
+
+async def _clear_policy(stores: Stores, address: Address, author: Author) -> Cleared:
+    """Take the address out of rules and reasons, and let relays take the rules over so."""
+    clear = partial(clear_policy, address=address, now=author.at, digest_key=author.pseudonym_key)
+    cleared = await stores.ledger.transact(clear)
+    await _until(stores.spool, lambda last: last.policy.number >= cleared.number)
+    async with stores.ledger.read() as connection:
+        policy = await kept_policy(connection)
+    await stores.spool.transact(partial(renew_policy, policy=policy))
+    return cleared
+
+
+async def _until(spool: Store, heeded: Callable[[Known], bool]) -> None:
+    """Wait until the relays have taken a change over; not for ever, for none may run."""
     for _ in range(_LOOKS):
-        last = await stores.spool.transact(recall)
-        if last is None or last.consents_number >= number:
+        last = await spool.transact(recall)
+        if last is None or heeded(last):
             return
         await asyncio.sleep(_LOOK_S)
 
@@ -246,30 +273,33 @@ def _files(settings: Settings) -> Iterator[Path]:
     return store_files(map(sqlite_file, urls))
 
 
-def _object(
-    address: Address, found: Found, erased: Mapping[str, int], left: Mapping[str, int]
-) -> dict[str, object]:
+def _object(found: Found, erased: Erased, left: Mapping[str, int]) -> dict[str, object]:
     return {
-        "address": str(address),
-        "erased": dict(erased),
+        "address": str(found.traces.address),
+        "erased": dict(erased.rows),
         "left": dict(left),
         "same_person_perhaps": list(found.details),
-        "rules": list(found.rules),
+        "rules_under_digest": list(erased.under_digest),
+        "rules": list(erased.rules),
     }
 
 
-def _lines(
-    address: Address, found: Found, erased: Mapping[str, int], left: Mapping[str, int]
-) -> Iterator[str]:
-    rows = [(name, number) for name, number in erased.items() if number]
+def _lines(found: Found, erased: Erased, left: Mapping[str, int]) -> Iterator[str]:
+    address = found.traces.address
+    rows = [(name, number) for name, number in erased.rows.items() if number]
     yield f"{address} is forgotten" if rows else f"nothing was on record of {address}"
     yield from table(rows, "  ") if rows else ()
     if not left:
         yield "The files of all stores were searched: the address stands in none of them."
     for file, number in left.items():
         yield f"{file}: found {number} times"
-    for rule in found.rules:
-        yield f"the history of a rule names the address, and is kept: {plain_text(rule)}"
+    for rule in erased.under_digest:
+        yield f"this rule holds on, under a digest of the address: {plain_text(rule)}"
+    for rule in erased.rules:
+        yield (
+            f"this rule holds for others too and spells the address out: {plain_text(rule)};"
+            " change it in the console and run the same again"
+        )
     if found.details:
         yield f"other addresses that may be the same person's: {', '.join(found.details)}"
     yield "Backups and the log of the system are not touched: docs/privacy.md"

@@ -60,7 +60,7 @@ def parse_subject(text: str) -> Subject:
 
     Raises AddressError where it is none of them.
     """
-    if _DIGEST.fullmatch(text):
+    if is_digest(text):
         return Subject(text, text, text)
     if "@" in text:
         return subject_of(parse_address(text))
@@ -71,6 +71,11 @@ def parse_subject(text: str) -> Subject:
 def subject_of(address: Address) -> Subject:
     """Return one address as a subject."""
     return Subject(address.key, address.key_without_detail, str(address))
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether a text is what stands for who is forgotten; no address or domain is."""
+    return text.startswith("~") and _DIGEST.fullmatch(text) is not None
 
 
 def digest_of(digest_key: bytes, denial_key: str) -> str:

@@ -58,6 +58,13 @@ def remember_policy(connection: Connection, policy: KeptPolicy, consents_number:
     )
 
 
+def renew_policy(connection: Connection, policy: KeptPolicy) -> None:
+    """Keep what holds in the place of what held, where anything was known."""
+    last = recall(connection)
+    if last is not None and last.policy.number < policy.number:
+        remember_policy(connection, policy, last.consents_number)
+
+
 _BY_SUBJECT = delete(known_consents).where(
     known_consents.c.subject.in_(bindparam("subjects", expanding=True))
 )

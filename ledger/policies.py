@@ -1,6 +1,7 @@
 """The record of policy: rules kept by admins, and the switch for everybody.
 
-Law: what holds is the last change of a rule, and no change is ever rewritten.
+Law: what holds is the last change of a rule, and no change is ever rewritten, but for an address
+that is forgotten (ledger.impersonal).
 Each function on a connection is one step inside the caller's transaction.
 """
 

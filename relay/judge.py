@@ -7,9 +7,10 @@ Whether there is anything to track in the content is found by compile_template.
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
-from ledger.address import Address, matches_account, matches_domain, matches_key, matches_pattern
+from ledger.address import Address, matches_domain, matches_pattern
 from ledger.consent import Consent
 from ledger.mode import TrackingMode
+from ledger.patterns import matches_mailbox, matches_signed_in
 from relay.addressees import named_keys
 from relay.control import MAX_NOTES, Control, is_control, read_controls
 from relay.limit import DENIED, NOT_KNOWN, SWITCHED_OFF, Limit, narrow
@@ -82,7 +83,8 @@ def _judge_recipients(
     submission: Submission, header: Header, policy: Policy, controls: Sequence[Control]
 ) -> Iterator[RecipientVerdict]:
     to, cc = _named(header, b"to"), _named(header, b"cc")
-    rules = [rule for rule in policy.rules if _concerns(rule, submission)]
+    digest_key = policy.consents.digest_key
+    rules = [rule for rule in policy.rules if _concerns(rule, submission, digest_key)]
     for_all = (*_limits_of_send(submission, policy), *_limits_of_controls(controls))
     # Recipients for whom the same holds are decided once: a send may have a thousand.
     decided: dict[tuple[Limit, ...], tuple[Treatment, tuple[Reason, ...]]] = {}
@@ -90,7 +92,7 @@ def _judge_recipients(
         key = recipient.key
         own = (
             *_limits_of_recipient(recipient, policy),
-            *(_limit_of_rule(rule) for rule in rules if _is_for(rule, key)),
+            *(_limit_of_rule(rule) for rule in rules if _is_for(rule, key, digest_key)),
         )
         if own not in decided:
             decided[own] = narrow((*for_all, *own))
@@ -146,18 +148,20 @@ def _limit_of_rule(rule: Rule) -> Limit:
     return Limit(Because.RULE, rule.name, rule.mode, rule.opens, _all_or_none(rule.clicks))
 
 
-def _concerns(rule: Rule, submission: Submission) -> bool:
+def _concerns(rule: Rule, submission: Submission, digest_key: bytes | None) -> bool:
     """Tell whether a rule's sender and account match; nobody matches a key that is given."""
     sender, account = submission.envelope.sender, submission.account
-    by_sender = rule.sender is None or (sender is not None and matches_pattern(rule.sender, sender))
+    by_sender = rule.sender is None or (
+        sender is not None and matches_mailbox(rule.sender, sender.key, digest_key)
+    )
     by_account = rule.account is None or (
-        account is not None and matches_account(rule.account, account)
+        account is not None and matches_signed_in(rule.account, account, digest_key)
     )
     return by_sender and by_account
 
 
-def _is_for(rule: Rule, recipient_key: str) -> bool:
-    return rule.recipient is None or matches_key(rule.recipient, recipient_key)
+def _is_for(rule: Rule, recipient_key: str, digest_key: bytes | None) -> bool:
+    return rule.recipient is None or matches_mailbox(rule.recipient, recipient_key, digest_key)
 
 
 def _all_or_none(clicks: bool) -> Clicks:  # noqa: FBT001 - the value itself

@@ -90,6 +90,8 @@ def _faults(words: Mapping[str, str]) -> dict[str, str]:
         faults["name"] = "Give it a name: it is told as the reason wherever the rule decides."
     elif len(words["name"]) > _MAX_NAME or _CONTROL.search(words["name"]):
         faults["name"] = f"Write at most {_MAX_NAME} characters, on one line."
+    elif "@" in words["name"]:
+        faults["name"] = "Name it without an address: names stand in the audit log, which stays."
     for name in _PATTERNS:
         if len(words[name]) > _MAX_PATTERN:
             faults[name] = f"Write at most {_MAX_PATTERN} characters."

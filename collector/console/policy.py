@@ -18,7 +18,6 @@ from collector.console.page import PERSON, read_number, render_page
 from collector.console.rehearsal import Rehearsal, rehearse
 from config.settings import Rule
 from ledger.audit import SubjectKind, author_of
-from ledger.engine import Store
 from ledger.mode import TrackingMode
 from ledger.policies import (
     KeptPolicy,
@@ -102,7 +101,7 @@ async def draft_rule(request: web.Request) -> web.StreamResponse:
     if draft.rule is None:
         return _rule_page(request, form, draft.faults)
     if given.get("do") != "save":
-        rehearsal = await _rehearse(desk.ledger, draft.rule)
+        rehearsal = await _rehearse(desk, draft.rule)
         return _rule_page(request, form, rehearsal=rehearsal)
     change = await _change(request, draft, kept_rule(draft.rule), form.seen)
     return _back("saved") if change else _rule_page(request, form, {"name": _MEANWHILE})
@@ -155,18 +154,18 @@ async def _change(
     return await change_rule(desk.ledger, change, entry, seen)
 
 
-async def _rehearse(ledger: Store, rule: Rule) -> Rehearsal:
+async def _rehearse(desk: Desk, rule: Rule) -> Rehearsal:
     sends: list[PastSend] = []
     copies = 0
     while len(sends) < REHEARSED_SENDS and copies < _MAX_COPIES:
         before = sends[-1].send_id if sends else None
-        async with ledger.read() as connection:
+        async with desk.ledger.read() as connection:
             page = await latest_treated(connection, _SENDS_AT_ONCE, before)
         sends += page
         copies += sum(len(send.copies) for send in page)
         if len(page) < _SENDS_AT_ONCE:
             break
-    return await asyncio.to_thread(rehearse, rule, sends)
+    return await asyncio.to_thread(rehearse, rule, sends, desk.audit_key)
 
 
 async def _page(

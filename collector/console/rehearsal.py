@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from config.settings import Rule
-from ledger.address import address_key, matches_account, matches_key
+from ledger.address import address_key
 from ledger.mode import TrackingMode, narrowest
-from ledger.treated import PastCopy, PastSend, Treated
+from ledger.patterns import matches_mailbox, matches_signed_in
+from ledger.treated import PastSend, Treated
 
 OFF = Treated(TrackingMode.OFF, opens=False, clicks="none")
 
@@ -49,15 +50,18 @@ class Rehearsal:
         return sum(self.counts.values())
 
 
-def rehearse(rule: Rule, sends: Iterable[PastSend]) -> Rehearsal:
-    """Return what a rule that is added would have changed, the sends in their order."""
+def rehearse(rule: Rule, sends: Iterable[PastSend], digest_key: bytes | None = None) -> Rehearsal:
+    """Return what a rule that is added would have changed, the sends in their order.
+
+    By `digest_key` a rule finds who is forgotten, in mail that was sent after.
+    """
     number, copies, decided = 0, 0, 0
     counts = Counter[tuple[Treated, Treated]]()
     listed: list[Changed] = []
     for send in sends:
         number, copies = number + 1, copies + len(send.copies)
         decided += sum(rule.name in copy.rules for copy in send.copies)
-        for one in _changes(rule, send):
+        for one in _changes(rule, send, digest_key):
             counts[one.before, one.after] += 1
             if len(listed) < _LISTED:
                 listed.append(one)
@@ -77,28 +81,24 @@ def narrowed(rule: Rule, recorded: Treated) -> Treated:
     return Treated(mode, opens, clicks)
 
 
-def _changes(rule: Rule, send: PastSend) -> Iterator[Changed]:
-    if not _concerns(rule, send):
+def _changes(rule: Rule, send: PastSend, digest_key: bytes | None) -> Iterator[Changed]:
+    if not _concerns(rule, send, digest_key):
         return
     for copy in send.copies:
         after = narrowed(rule, copy.treated)
-        if after != copy.treated and _is_for(rule, copy):
+        if after != copy.treated and _matches(rule.recipient, copy.recipient, digest_key):
             yield Changed(send, copy.recipient, copy.treated, after)
 
 
-def _concerns(rule: Rule, send: PastSend) -> bool:
-    return _matches(rule.sender, send.sender) and (
+def _concerns(rule: Rule, send: PastSend, digest_key: bytes | None) -> bool:
+    return _matches(rule.sender, send.sender, digest_key) and (
         rule.account is None
-        or (send.account is not None and matches_account(rule.account, send.account))
+        or (send.account is not None and matches_signed_in(rule.account, send.account, digest_key))
     )
 
 
-def _is_for(rule: Rule, copy: PastCopy) -> bool:
-    return _matches(rule.recipient, copy.recipient)
-
-
-def _matches(pattern: str | None, address: str | None) -> bool:
+def _matches(pattern: str | None, address: str | None, digest_key: bytes | None) -> bool:
     if pattern is None:
         return True
     key = None if address is None else address_key(address)
-    return key is not None and matches_key(pattern, key)
+    return key is not None and matches_mailbox(pattern, key, digest_key)

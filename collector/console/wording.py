@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from collector.reasons import REASON_WORDS
+from ledger.consent import is_digest
 from ledger.event import Agent, Attribution, Event, EventType
 from ledger.role import Role
 from ledger.treated import Treated
@@ -177,7 +178,7 @@ def tell_because(because: str, name: str) -> str:
 def tell_rule(rule: Mapping[str, object]) -> str:
     """Return for whom a rule holds and what it narrows, on one line."""
     whom = [
-        told.format(rule[key])
+        told.format(_tell_pattern(str(rule[key])))
         for key, told in (
             ("sender", "from {}"),
             ("account", "signed in as {}"),
@@ -192,6 +193,10 @@ def tell_rule(rule: Mapping[str, object]) -> str:
     narrows += ["no pixel"] if rule.get("opens") is False else []
     narrows += ["no tracked links"] if rule.get("clicks") is False else []
     return f"{' '.join(whom) or 'all mail'}: {', '.join(narrows) or 'nothing'}"
+
+
+def _tell_pattern(pattern: str) -> str:
+    return "a forgotten address" if is_digest(pattern) else pattern
 
 
 def tell_difference(before: Treated, after: Treated) -> str:

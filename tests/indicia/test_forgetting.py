@@ -1,5 +1,6 @@
 """Access and erasure over a running sandbox, proved on the raw files."""
 
+import asyncio
 import json
 import quopri
 import re
@@ -8,11 +9,15 @@ import sqlite3
 import subprocess
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ledger.engine import Store
+from ledger.policies import PolicyChange, change_policy
 
 pytestmark = pytest.mark.slow
 
@@ -109,7 +114,27 @@ def told(start_indicia: Any, waiting: Callable[..., Any]) -> Any:
     opened = ("email.opened", "email.clicked")
     waiting(lambda: len(events(running, *opened)) >= 6, 20, "all is told")
     running.command("consent", "set", ANNA, "denied", "--text", "Tapir-Consent")
+    asyncio.run(rule_about(running, ANNA))
+    waiting(lambda: knows_rule(running, ANNA), 10, "the relay remembers the rule")
     return running
+
+
+async def rule_about(running: Any, address: str) -> None:
+    """Keep a rule that names an address, and says so in its reason."""
+    value = {"recipient": address, "clicks": False}
+    change = PolicyChange(datetime.now(UTC), "operator", f"{address} asked", "counsel", value)
+    store = Store(f"sqlite+aiosqlite:///{running.folder / 'state' / 'ledger.db'}")
+    async with store.write() as connection:
+        await change_policy(connection, change)
+    await store.close()
+
+
+def knows_rule(running: Any, text: str) -> bool:
+    """Tell whether a text is among the rules that the relay remembers."""
+    with sqlite3.connect(running.folder / "state" / "spool.db") as spool:
+        rows = spool.execute("SELECT rules FROM known_policy").fetchall()
+    spool.close()
+    return any(text in rules for (rules,) in rows)
 
 
 def test_everything_that_is_held_is_told(told: Any) -> None:
@@ -144,6 +169,8 @@ def test_what_is_forgotten_stands_in_no_file(told: Any, waiting: Callable[..., A
     done = json.loads(told.command("forget", ANNA, "--yes", "--json"))
     assert done["left"] == {}
     assert done["erased"]["events"] > 0
+    assert (done["rules_under_digest"], done["rules"]) == (["counsel"], [])
+    assert knows_rule(told, '"counsel": {"recipient": "~')
     assert found_in(told.folder, *CANARIES) == set()
 
     for pixel, link in marked:
@@ -165,9 +192,15 @@ def test_what_is_forgotten_stands_in_no_file(told: Any, waiting: Callable[..., A
     assert later["tracking_mode"] == "off"
     assert "denied" in told.command("consent", "show", ANNA)
     assert ANNA not in told.command("consent", "export")
-    # A word of his own ends it.
+    # A word of his own ends it; the rule for him, of which he has no say, holds on.
     told.command("consent", "set", ANNA, "granted")
     assert "granted" in told.command("consent", "show", ANNA)
+    shown = json.loads(
+        told.command("policy", "show", "--from", "ann@sender.example", "--to", ANNA, "--json")
+    )
+    assert (shown["mode"], shown["clicks"]) == ("individual", "none")
+    (why,) = [one for one in shown["reasons"] if one["of"] == "clicks"]
+    assert (why["because"], why["name"]) == ("rule", "counsel")
 
 
 def test_mail_that_waits_is_not_taken_away_without_a_word(

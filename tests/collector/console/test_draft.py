@@ -29,6 +29,7 @@ def test_what_is_filled_in_is_the_rule_and_kept_without_what_it_does_not_say() -
         ({"name": " "}, "name", "Give it a name"),
         ({"name": "x" * 101}, "name", "at most 100"),
         ({"name": "a\nb"}, "name", "one line"),
+        ({"name": "anna@example.org"}, "name", "without an address"),
         ({"recipient": "no pattern at all @"}, "recipient", "is no pattern"),
         ({"sender": "a@b@c d"}, "sender", "is no pattern"),
         ({"account": "x" * 401}, "account", "at most 400"),
