@@ -120,6 +120,8 @@ async def _bring_up(store: Store, file: Path, steps: Path) -> None:
         raise StoreError(msg)
     async with store.write() as connection:
         await connection.run_sync(_upgrade, steps)
+    # Or a disk that becomes full would have to hold it a second time, of what mail needs.
+    await store.shrink()
 
 
 def _versions(steps: Path) -> tuple[str, ...]:

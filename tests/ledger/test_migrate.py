@@ -66,6 +66,14 @@ async def test_both_stores_open_with_their_folders_made(tmp_path: Path) -> None:
     await stores.close()
 
 
+async def test_what_a_migration_wrote_is_in_the_file_when_mail_comes(tmp_path: Path) -> None:
+    # A log that holds the whole schema is missing to a disk that becomes full.
+    store = await open_store(url(tmp_path / "ledger.db"), schema.ledger)
+    assert (tmp_path / "ledger.db").stat().st_size > 100_000
+    assert not store.has_log()
+    await store.close()
+
+
 async def test_a_second_start_migrates_nothing_and_keeps_the_rows(tmp_path: Path) -> None:
     first = await open_store(url(tmp_path / "s.db"), schema.spool)
     async with first.write() as connection:
