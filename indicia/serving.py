@@ -9,7 +9,6 @@ import gc
 import logging
 import os
 import resource
-import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -30,11 +29,12 @@ from config.settings import Settings
 from indicia.acting import OPERATOR, operator
 from indicia.calling import command_line
 from indicia.failure import Failure
+from indicia.judging import decide_by
 from indicia.printing import print_line
 from indicia.purging import purging
 from indicia.sockets import Sockets, given_sockets, open_sockets
 from indicia.storage import opened_stores
-from indicia.supervising import Worker, run_workers
+from indicia.supervising import Worker, ending_signals, run_workers
 from ledger.keys import KeyRing, load_keys
 from ledger.migrate import Stores
 from relay.app import run_relay
@@ -66,7 +66,7 @@ class _Ground:
 
 
 def run_programs(settings: Settings, programs: Sequence[Program], workers: int = 1) -> None:
-    """Run programs until SIGINT or SIGTERM; one program in so many processes.
+    """Run programs until a signal ends them; one program in so many processes.
 
     Raises Failure where one can not listen, StoreError and KeyFileError.
     """
@@ -78,7 +78,13 @@ def run_programs(settings: Settings, programs: Sequence[Program], workers: int =
         _work(_Ground(settings, keys, sockets, Worker()), programs)
         return
     sockets = sockets or {one: _opened(one, _listen(settings, one)) for one in programs}
-    run_workers(workers, lambda me: _work(_Ground(settings, keys, sockets, me), programs))
+
+    def release() -> None:
+        for opened in sockets.values():
+            for one in opened:
+                one.close()
+
+    run_workers(workers, lambda me: _work(_Ground(settings, keys, sockets, me), programs), release)
 
 
 def _work(ground: _Ground, programs: Sequence[Program]) -> None:
@@ -89,7 +95,7 @@ def _work(ground: _Ground, programs: Sequence[Program]) -> None:
 async def _run(ground: _Ground, programs: Sequence[Program]) -> None:
     stop, settings, worker = asyncio.Event(), ground.settings, ground.worker
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending_signals():
         loop.add_signal_handler(number, stop.set)
     if worker.parent is not None:
         structlog.contextvars.bind_contextvars(worker=worker.number)
@@ -135,7 +141,7 @@ async def _start(
             judges = ground.worker.number == 0
             context = run_collector(settings, stores, keys, Part(sockets, judges=judges))
         case Program.CONSOLE:
-            context = run_console(settings, stores, sockets)
+            context = run_console(settings, stores, decide_by(settings), sockets)
         case Program.RELAY:
             context = run_relay(settings, stores, keys, sockets)
     listen = _listen(settings, program)

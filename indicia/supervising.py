@@ -2,6 +2,7 @@
 
 Law: a worker that dies is started again, unless it never got to work.
 Law: no worker outlives its parent.
+Law: whenever the parent is asked to end, each worker is, even one that has just been started.
 """
 
 import os
@@ -20,6 +21,9 @@ RESTART_S = 1.0
 """Before a worker that died is started again."""
 
 _READY = b"1"
+
+Release = Callable[[], None]
+"""Lets go of what the parent holds for workers to come."""
 
 _log = structlog.get_logger()
 
@@ -45,10 +49,18 @@ class Worker:
             os.close(self.ready_to)
 
 
+def ending_signals() -> frozenset[signal.Signals]:
+    """Return the signals that ask a process to end; SIGHUP is none under nohup(1)."""
+    always = frozenset({signal.SIGINT, signal.SIGTERM})
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return always if ignored else always | {signal.SIGHUP}
+
+
 class _Crew:
     """The workers that live, as their parent knows them."""
 
-    def __init__(self) -> None:
+    def __init__(self, release: Release) -> None:
+        self._release = release
         self.pid = os.getpid()
         self.numbers: dict[int, int] = {}
         self.stopping = False
@@ -56,11 +68,10 @@ class _Crew:
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         """Ask all to end; each ends what it is at."""
-        if os.getpid() != self.pid:
-            return  # a child that has not come to its own handlers yet
         self.stopping = True
+        self._release()
         for pid in self.numbers:
-            os.kill(pid, signal.SIGTERM)
+            _end(pid)
 
     def start(self, number: int, *, again: bool) -> Worker | None:
         """Start a worker; give it to the child, and None to the parent, once the child works.
@@ -68,7 +79,7 @@ class _Crew:
         Raises Failure where the child has ended without having worked.
         """
         ready, ready_to = os.pipe()
-        pid = os.fork()
+        pid = _fork()
         if pid == 0:
             os.close(ready)
             os.close(self._held)
@@ -76,7 +87,7 @@ class _Crew:
         os.close(ready_to)
         self.numbers[pid] = number
         if self.stopping:
-            os.kill(pid, signal.SIGTERM)
+            _end(pid)
         with os.fdopen(ready, "rb") as said:
             works = again or said.read(1) == _READY
         if not (works or self.stopping):
@@ -86,15 +97,16 @@ class _Crew:
         return None
 
 
-def run_workers(count: int, work: Callable[[Worker], None]) -> None:
-    """Run `work` in so many processes until SIGINT or SIGTERM; return in each when it has ended.
+def run_workers(count: int, work: Callable[[Worker], None], release: Release) -> None:
+    """Run `work` in so many processes until a signal ends them; return in each when it has ended.
 
+    `release` is called in the parent when they are asked to end: nobody is started any more.
     Nothing may have been started in this process: no thread, no loop, no database.
     Raises Failure where one does not come to work at the first start; what `work` raises is raised
     in its process.
     """
-    crew = _Crew()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    crew = _Crew(release)
+    for name in ending_signals():
         signal.signal(name, crew.stop)
     try:
         for number in range(count):
@@ -120,6 +132,27 @@ def _watch(crew: _Crew) -> Worker | None:
         if not crew.stopping and (me := crew.start(number, again=True)) is not None:
             return me
     return None
+
+
+def _fork() -> int:
+    """Fork; return 0 in the child.
+
+    No signal may come while the child has the parent's handlers: it would be heard by nobody, and
+    the parent wait for ever.
+    """
+    ending = ending_signals()
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    pid = os.fork()
+    if pid == 0:
+        for name in ending:
+            signal.signal(name, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)
+    return pid
+
+
+def _end(pid: int) -> None:
+    with suppress(ProcessLookupError):  # it has just ended by itself
+        os.kill(pid, signal.SIGTERM)
 
 
 def _bury(crew: _Crew) -> None:
