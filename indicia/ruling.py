@@ -3,32 +3,27 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 
+from collector.console.pair import Pair
 from config.settings import Settings
 from indicia.acting import operator
 from indicia.failure import USAGE, Failure
 from indicia.inforce import policy_in_force
+from indicia.judging import judge_pair
 from indicia.printing import plain_text, print_json, print_line, table
 from indicia.storage import opened_stores
 from ledger.address import Address, AddressError, parse_address
 from ledger.audit import SubjectKind
 from ledger.policies import KeptPolicy, PolicyChange, kept_policy, record_policy_change
 from relay.configured import policy_of
-from relay.judge import judge
 from relay.limit import values
-from relay.mail import Client, Envelope, Submission
-from relay.mime.entity import parse_entity
 from relay.policy import Policy, Rule
-from relay.verdict import Accept, RecipientVerdict
-
-_ORDINARY = b"Content-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
-"""A mail in which there is something to track, and that says nothing of tracking itself."""
+from relay.verdict import RecipientVerdict
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """Whose mail to whom."""
+class NamedPair:
+    """Whose mail to whom, as it was typed."""
 
     sender: str
     """Empty: the null sender."""
@@ -58,7 +53,7 @@ def show_policy(settings: Settings, *, as_json: bool) -> None:
         print_line(line)
 
 
-def show_pair(settings: Settings, pair: Pair, *, as_json: bool) -> None:
+def show_pair(settings: Settings, pair: NamedPair, *, as_json: bool) -> None:
     """Print what holds for an ordinary mail of a sender to one recipient, and what decided it.
 
     Raises Failure.
@@ -105,20 +100,10 @@ async def _kept(settings: Settings) -> KeptPolicy:
         return await kept_policy(connection)
 
 
-def _judged(settings: Settings, pair: Pair, recipient: Address) -> RecipientVerdict:
+def _judged(settings: Settings, named: NamedPair, recipient: Address) -> RecipientVerdict:
+    sender = _address(named.sender) if named.sender else None
     policy = policy_in_force(settings, [recipient])
-    sender = _address(pair.sender) if pair.sender else None
-    submission = Submission(
-        send_id="",
-        envelope=Envelope(sender, (recipient,)),
-        raw=_ORDINARY,
-        received_at=datetime.now(UTC),
-        client=Client("127.0.0.1", "localhost"),
-        account=pair.account,
-    )
-    verdict = judge(submission, parse_entity(_ORDINARY), policy)
-    assert isinstance(verdict, Accept)  # it has no Received to be in a loop
-    return verdict.treatments[0]
+    return judge_pair(policy, Pair(sender, recipient, named.account))
 
 
 def _ceiling(policy: Policy) -> dict[str, object]:

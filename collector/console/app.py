@@ -24,6 +24,7 @@ from collector.console.health import tell_alive, tell_ready
 from collector.console.login import show_sign_in, sign_in, sign_out
 from collector.console.messages import show_message, show_messages
 from collector.console.page import STATIC, render_page, set_up_pages
+from collector.console.pair import Decide
 from collector.console.people import (
     add_person,
     change_password,
@@ -59,8 +60,11 @@ _TITLES = {
 }
 
 
-def build_console(settings: Settings, stores: Stores) -> web.Application:
-    """Return the console as an application on open stores; close nothing of them."""
+def build_console(settings: Settings, stores: Stores, decide: Decide) -> web.Application:
+    """Return the console as an application on open stores; close nothing of them.
+
+    `decide` is the relay's judgement, of which the console has none of its own.
+    """
     app = web.Application(
         middlewares=[show_errors, refuse_strangers, require_session, require_role],
         client_max_size=_MAX_FORM_BYTES,
@@ -76,6 +80,7 @@ def build_console(settings: Settings, stores: Stores) -> web.Application:
         audit_key=load_audit_key(settings.keys_dir),
         tracking=settings.tracking,
         rules=settings.rule,
+        decide=decide,
     )
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_live_pages)
@@ -122,14 +127,14 @@ def build_console(settings: Settings, stores: Stores) -> web.Application:
 
 @asynccontextmanager
 async def run_console(
-    settings: Settings, stores: Stores, sockets: Sequence[socket.socket] = ()
+    settings: Settings, stores: Stores, decide: Decide, sockets: Sequence[socket.socket] = ()
 ) -> AsyncIterator[tuple[int, ...]]:
     """Serve the console while the block runs; give the ports.
 
     It listens on `sockets` where there are any, else on `console.listen`.
     """
     runner = web.AppRunner(
-        build_console(settings, stores),
+        build_console(settings, stores, decide),
         access_log=None,
         shutdown_timeout=_SHUTDOWN_S,
     )

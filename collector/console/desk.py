@@ -6,6 +6,7 @@ from aiohttp import web
 from yarl import URL
 
 from collector.console.door import Door
+from collector.console.pair import Decide
 from collector.console.watch import Watch
 from collector.networks import IpNetwork
 from config.settings import Rule, Tracking
@@ -32,6 +33,8 @@ class Desk:
     """What the configuration says for everybody; the page of policy shows it."""
     rules: tuple[Rule, ...]
     """Those of the configuration."""
+    decide: Decide
+    """What would be done with a mail: the relay's own judgement."""
 
     @property
     def secure(self) -> bool:

@@ -15,9 +15,11 @@ from collector.console.desk import DESK, Desk
 from collector.console.draft import Draft, kept_rule, read_draft, read_reason, words_of
 from collector.console.names import account_names
 from collector.console.page import PERSON, read_number, render_page
+from collector.console.pair import read_pair
 from collector.console.rehearsal import Rehearsal, rehearse
 from config.settings import Rule
 from ledger.audit import SubjectKind, author_of
+from ledger.consents import consents_of
 from ledger.mode import TrackingMode
 from ledger.policies import (
     KeptPolicy,
@@ -61,8 +63,8 @@ class _Form:
 
 
 async def show_policy(request: web.Request) -> web.Response:
-    """Show what is in force and who changed what."""
-    return await _page(request)
+    """Show what is in force, for all and for one pair, and who changed what."""
+    return await _page(request, status=422 if read_pair(request.query).faults else 200)
 
 
 async def switch_tracking(request: web.Request) -> web.StreamResponse:
@@ -173,11 +175,16 @@ async def _page(
 ) -> web.Response:
     desk = request.app[DESK]
     before = read_number(request.query.get("before", ""))
+    asked = read_pair(request.query)
     async with desk.ledger.read() as connection:
         kept = await kept_policy(connection)
         history = await policy_history(connection, PAGE_CHANGES + 1, before)
         names = await account_names(connection, desk.audit_key)
+        about = () if asked.pair is None else (asked.pair.recipient,)
+        consents = await consents_of(connection, about, desk.audit_key)
     shown = {
+        "asked": asked,
+        "decided": () if asked.pair is None else desk.decide(asked.pair, kept, consents),
         "kept": kept,
         "tracking": desk.tracking,
         "rules": [(rule.name, rule.model_dump()) for rule in desk.rules],

@@ -33,7 +33,7 @@ def show(
 ) -> None:
     """Show what is in force; with --from and --to, what it comes to for one mail and why."""
     from indicia.opening import read_settings
-    from indicia.ruling import Pair, show_pair, show_policy
+    from indicia.ruling import NamedPair, show_pair, show_policy
 
     if sender is None and to is None:
         show_policy(read_settings(context), as_json=as_json)
@@ -41,7 +41,7 @@ def show(
     if sender is None or to is None:
         msg = "write both --from and --to, or neither"
         raise typer.BadParameter(msg)
-    show_pair(read_settings(context), Pair(sender, to, account), as_json=as_json)
+    show_pair(read_settings(context), NamedPair(sender, to, account), as_json=as_json)
 
 
 @policy.command()

@@ -17,6 +17,7 @@ from yarl import URL
 from collector.console.access import make_sign_in_link
 from collector.console.app import run_console
 from config.settings import Settings
+from indicia.judging import decide_by
 from ledger.audit import OPERATOR, Author, SubjectKind, record_audit
 from ledger.consent import Consent, Method, parse_subject
 from ledger.consents import ConsentTold, tell_consent
@@ -212,7 +213,9 @@ async def start_console(
             )
             stores = await open_stores(settings.database.url, settings.database.spool_url)
             closing.push_async_callback(stores.close)
-            (port,) = await closing.enter_async_context(run_console(settings, stores))
+            (port,) = await closing.enter_async_context(
+                run_console(settings, stores, decide_by(settings))
+            )
             return Console(f"http://127.0.0.1:{port}", settings, stores, closing)
 
         yield start

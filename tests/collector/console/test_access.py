@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from collector.console.access import LINK_LIFE, SESSION_LIFE, safe_path
 from collector.console.app import build_console
+from indicia.judging import decide_by
 
 OPEN = {"/healthz", "/readyz", "/login"}
 SENT_BY_US = {"Sec-Fetch-Site": "same-origin"}
@@ -21,7 +22,7 @@ SENT_BY_US = {"Sec-Fetch-Site": "same-origin"}
 
 def paths_of(console: Any) -> list[tuple[str, str]]:
     """Return every method and path that the router has, with something in each blank."""
-    app = build_console(console.settings, console.stores)
+    app = build_console(console.settings, console.stores, decide_by(console.settings))
     filled = {
         "send_id": "01HZZZZZZZZZZZZZZZZZZZZZZZ",
         "copy_id": "1001",

@@ -8,6 +8,7 @@ import pytest
 
 from collector.console.app import run_console
 from collector.console.page import PAGES, STATIC
+from indicia.judging import decide_by
 
 
 async def test_a_page_that_is_not_there_says_so_in_its_own_frame(console: Any) -> None:
@@ -37,7 +38,7 @@ async def test_it_listens_where_it_is_told_and_tells_the_ports(console: Any) -> 
     both = console.settings.console.listen * 2
     section = console.settings.console.model_copy(update={"listen": both})
     settings = console.settings.model_copy(update={"console": section})
-    async with run_console(settings, console.stores) as ports:
+    async with run_console(settings, console.stores, decide_by(settings)) as ports:
         assert len(set(ports)) == 2
     with socket.socket() as probe, pytest.raises(ConnectionRefusedError):
         probe.connect(("127.0.0.1", ports[0]))

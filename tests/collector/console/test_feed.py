@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from collector.console import feed
-from collector.console.feed import read_number
+from collector.console.page import read_number
+from indicia.judging import decide_by
 from ledger.event import Agent, Attribution, EventType
 
 OPENED, CLICKED = EventType.OPENED, EventType.CLICKED
@@ -27,7 +28,9 @@ async def test_without_a_sandbox_it_says_something_else(start_console: Any) -> N
     assert not forwarding.captures
     from collector.console.app import run_console  # noqa: PLC0415 - only here
 
-    (port,) = await console.closing.enter_async_context(run_console(forwarding, console.stores))
+    (port,) = await console.closing.enter_async_context(
+        run_console(forwarding, console.stores, decide_by(forwarding))
+    )
     console.base = f"http://127.0.0.1:{port}"
     person = await console.signed_in()
     for path in ("/", "/messages"):

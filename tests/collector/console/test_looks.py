@@ -94,6 +94,7 @@ async def test_every_page_fits_has_no_fault_and_asks_no_other_host(
             "/audit",
             "/audit?about=nobody@example.com",
             "/policy",
+            "/policy?from=anna@acme.example&to=bob@example.org",
             "/policy/rule",
             "/policy/rule?name=public%20offices",
             "/consent",

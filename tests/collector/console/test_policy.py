@@ -161,7 +161,7 @@ async def test_an_auditor_looks_and_finds_no_form(console: Any) -> None:
     await submit(admin, "/policy/rule", **RULE, do="save", seen="0")
     status, page, _ = await auditor.get("/policy")
     assert (status, "public offices" in page) == (200, True)
-    assert 'action="/policy' not in page
+    assert 'method="post" action="/policy' not in page
     assert "/policy/rule" not in page
     assert (await submit(auditor, "/policy/switch", tracking="off", reason="x"))[0] == 403
 
@@ -197,3 +197,37 @@ async def test_rules_of_the_configuration_are_shown_and_their_names_taken(
     assert "Without a consent on record by name" in plain(page)
     status, page, _ = await submit(admin, "/policy/rule", **{**RULE, "name": "boards"}, do="save")
     assert (status, "The configuration has a rule of this name" in page) == (422, True)
+
+
+async def test_what_is_in_force_for_a_pair_is_told_with_what_decides_each_value(
+    start_console: Any,
+) -> None:
+    office = {"name": "file", "recipient": "*@gov.example", "opens": False}
+    console = await start_console([office])
+    admin = await console.signed_in()
+    words = {**RULE, "name": "kept", "mode": "shared"}
+    await submit(admin, "/policy/rule", **words, do="save", editing="no", seen="0")
+    about = {"about": "bob@gov.example", "method": "spoken"}
+    await submit(admin, "/consent", **about, state="granted")
+    reader = await console.signed_in(AUDITOR)
+    pair = "from=ann@sales.example&to=bob@gov.example"
+    _, page, _ = await reader.get(f"/policy?{pair}")
+    said = plain(page)
+    assert 'value="bob@gov.example"' in page
+    assert "Mode shared because of the rule “kept”" in said
+    assert "Opens no because of the rule “file”" in said
+    assert "Clicks html because of the general setting tracking.text_clicks" in said
+    await submit(admin, "/consent", **about, state="denied")
+    _, page, _ = await reader.get(f"/policy?{pair}")
+    assert "Mode not tracked because of consent: denied" in plain(page)
+    await submit(admin, "/policy/switch", tracking="off", reason="incident")
+    _, page, _ = await reader.get("/policy?to=eve@example.org")
+    assert "Mode not tracked because of the general setting policy off" in plain(page)
+
+
+async def test_a_pair_that_can_not_be_read_is_told_beside_its_field(console: Any) -> None:
+    admin = await console.signed_in()
+    status, page, _ = await admin.get("/policy?from=nobody&to=%3Cscript%3E")
+    assert (status, page.count('class="fault"')) == (422, 2)
+    assert "<script>" not in page
+    assert 'aria-label="What would be done"' not in page

@@ -7,6 +7,7 @@ import pytest
 
 from collector.console.app import build_console
 from collector.console.roles import MAY, OPEN, may
+from indicia.judging import decide_by
 from ledger.role import Role
 from ledger.sessions import Person
 
@@ -16,7 +17,7 @@ FILLED |= {"address": "bob%40example.org"}
 
 def routes_of(console: Any) -> set[tuple[str, str]]:
     """Return method and path of every route, the path as the router writes it."""
-    app = build_console(console.settings, console.stores)
+    app = build_console(console.settings, console.stores, decide_by(console.settings))
     return {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
