@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from collector import rules
 from collector.classify import classify
 from collector.hit import Scene, Trace
 from collector.reasons import REASON_WORDS
@@ -154,3 +155,147 @@ def test_every_reason_has_words() -> None:
     assert {rule.__name__ for rule in RULES} - {"known_agent"} <= set(REASON_WORDS)
     words: Mapping[str, str] = REASON_WORDS
     assert all(words.values())
+
+
+PERSON = {**LANGUAGE, "sec-fetch-dest": "document"}
+SWEEP = tuple(trace(FIREFOX, CLICK, slot=slot, network="n") for slot in (1, 2))
+LISTED = "listed:scanner:guard:2026-11-01"
+
+
+def one(agent: str, kind: HitKind = OPEN, **more: Any) -> Scene:
+    return Scene(trace(agent, kind, **more))
+
+
+# Each rule alone: a scene, what it speaks for there, and its weight (None: silent).
+TABLES: dict[str, list[tuple[Scene, tuple[Agent, float] | None]]] = {
+    "own_network": [
+        (one(CHROME, lists=("own",)), (Agent.SELF, 0.99)),
+        (one("curl/8", lists=("own",)), (Agent.SELF, 0.99)),
+        (one(CHROME, lists=("google",)), None),
+        (Scene(trace(FIREFOX, CLICK, lists=("own",), network="n"), SWEEP), None),
+    ],
+    "known_agent": [
+        (one(GMAIL), (Agent.PROXY, 0.9)),
+        (one(BARE_WEBKIT), (Agent.PREFETCH, 0.45)),
+        (one("curl/8", CLICK), (Agent.SCANNER, 0.9)),
+        (one(GMAIL, CLICK), None),
+        (one(CHROME), None),
+    ],
+    "gmail_network": [
+        (one(GMAIL, lists=("google",)), (Agent.PROXY, 0.4)),
+        (one(PREFETCH, headers={"referer": "mail.google.com"}), (Agent.PREFETCH, 0.4)),
+        (one(GMAIL), None),
+        (one(CHROME, lists=("google",)), None),
+        (one("FastmailUA/1.0", lists=("google",)), None),
+    ],
+    "listed_crawler": [
+        (one("Mozilla/5.0 (compatible; bingbot/2.0)"), (Agent.SCANNER, 0.85)),
+        (one("curl/8"), None),  # an entry of ours speaks
+        (one(CHROME), None),
+        (one(""), None),
+    ],
+    "browser_prefetch": [
+        (one(CHROME, CLICK, headers={"sec-purpose": "prefetch;prerender"}), (Agent.PREFETCH, 0.95)),
+        (one(CHROME, CLICK, headers={"sec-purpose": "other"}), None),
+        (one(CHROME, CLICK, headers={"purpose": "prefetch"}), None),
+    ],
+    "preview_header": [
+        (one(CHROME, headers={"purpose": "preview"}), (Agent.UNFURL, 0.9)),
+        (one(CHROME, headers={"x-purpose": "Preview"}), (Agent.UNFURL, 0.9)),
+        (one(CHROME, headers={"x-moz": "prefetch"}), (Agent.UNFURL, 0.9)),
+        (one(CHROME, headers={"purpose": "reading"}), None),
+        (one(CHROME), None),
+    ],
+    "empty_agent": [
+        (one(""), (Agent.SCANNER, 0.4)),
+        (one("x"), None),
+    ],
+    "old_browser": [
+        (one(CHROME.replace("131", "57")), (Agent.SCANNER, 0.45)),
+        (one(CHROME.replace("131", "69")), (Agent.SCANNER, 0.45)),
+        (one(CHROME.replace("131", "70")), None),
+        (one("Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1)"), (Agent.SCANNER, 0.45)),
+        (one("Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; ms-office; MSOffice 16)"), None),
+        (one(PREFETCH), None),  # Chrome/42 of Gmail's
+        (one(FIREFOX), None),
+    ],
+    "browser_agent": [
+        (one(CHROME), (Agent.HUMAN_LIKELY, 0.45)),
+        (
+            one(f"{BARE_WEBKIT.replace('Macintosh', 'iPhone')} Mobile/15E148"),
+            (Agent.HUMAN_LIKELY, 0.45),
+        ),
+        (one(BARE_WEBKIT), None),
+        (one("Mozilla/5.0"), None),
+        (one("Mozilla/5.0 (compatible; bingbot/2.0) Chrome/131.0"), None),
+    ],
+    "fetch_metadata": [
+        (one(CHROME, headers={"sec-fetch-dest": "image"}), (Agent.HUMAN_LIKELY, 0.45)),
+        (one(CHROME, CLICK, headers=PERSON), (Agent.HUMAN_LIKELY, 0.45)),
+        (one(CHROME, headers=PERSON), None),
+        (one("curl/8", CLICK, headers=PERSON), None),
+        (one(CHROME), None),
+    ],
+    "fetch_metadata_missing": [
+        (one(CHROME.replace("131", "80")), (Agent.SCANNER, 0.35)),
+        (one(CHROME.replace("131", "79")), None),
+        (one(FIREFOX.replace("133", "90")), (Agent.SCANNER, 0.35)),
+        (one(FIREFOX.replace("133", "89")), None),
+        (one(CHROME, CLICK, headers=PERSON), None),
+        (one("curl/8"), None),
+    ],
+    "fetch_metadata_contradicts": [
+        (one(CHROME, headers={"sec-fetch-dest": "document"}), (Agent.SCANNER, 0.45)),
+        (one(CHROME, headers={"sec-fetch-dest": "empty"}), (Agent.SCANNER, 0.45)),
+        (one(CHROME, CLICK, headers={"sec-fetch-dest": "image"}), (Agent.SCANNER, 0.45)),
+        (one(CHROME, CLICK, headers=PERSON), None),
+        (one(CHROME, headers={"sec-fetch-dest": "image"}), None),
+        (one(CHROME), None),
+    ],
+    "accept_missing": [
+        (one(CHROME), (Agent.SCANNER, 0.35)),
+        (one(CHROME, headers=LANGUAGE), None),
+        (one("curl/8"), None),
+    ],
+    "language": [
+        (one("Strange/1", headers=LANGUAGE), (Agent.HUMAN_LIKELY, 0.3)),
+        (one(CHROME, headers={"accept": "present"}), None),
+    ],
+    "language_missing": [
+        (one(CHROME, headers={"accept": "present"}), (Agent.SCANNER, 0.3)),
+        (one(CHROME, headers=LANGUAGE), None),
+        (one(GMAIL), None),
+    ],
+    "published_range": [
+        (one(CHROME, lists=(LISTED,)), (Agent.SCANNER, 0.45)),
+        (one(CHROME, lists=("own", LISTED.replace("scanner", "unfurl"))), (Agent.UNFURL, 0.45)),
+        (one(CHROME, lists=("google", "own")), None),
+        (one(CHROME), None),
+    ],
+    "mail_gateway": [
+        (one(CHROME, lists=("microsoft_mail",)), (Agent.SCANNER, 0.45)),
+        (one(CHROME, lists=("google",)), None),
+    ],
+}  # fmt: skip
+
+
+def test_each_rule_has_its_table() -> None:
+    here = {rule.__name__ for rule in RULES if rule.__module__ == rules.__name__}
+    assert set(TABLES) == here
+    assert all({said is None for _, said in rows} == {True, False} for rows in TABLES.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "scene", "said"), [(name, *row) for name, rows in TABLES.items() for row in rows]
+)
+def test_a_rule_speaks_where_it_should(
+    name: str, scene: Scene, said: tuple[Agent, float] | None
+) -> None:
+    found = getattr(rules, name)(scene)
+    assert (found and (found.agent, found.weight)) == said
+
+
+def test_what_a_published_range_says_names_its_file_and_day() -> None:
+    found = rules.published_range(one(CHROME, lists=(LISTED,)))
+    assert found is not None
+    assert found.detail == "guard of 2026-11-01"
