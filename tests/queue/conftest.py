@@ -148,7 +148,7 @@ base_url = "http://127.0.0.1:8025"
                 stderr=log,
                 env={**os.environ, **(env or {})},
             )
-        self.wait(lambda: self._accepts() or self._ended(), "it takes mail")
+        self.wait(lambda: self._accepts() or self._ended(), "it takes mail", 90)
         assert not self._ended(), self.log()
 
     def _accepts(self) -> bool:
