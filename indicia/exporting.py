@@ -51,16 +51,7 @@ def export(settings: Settings, text: str, folder: Path | None, *, as_json: bool)
     Raises Failure where nothing is held.
     """
     address = read_address(text)
-    held = asyncio.run(_collect(settings, address))
-    if folder is not None:
-        for file in _write(held, folder):
-            print_line(str(file))
-    elif as_json:
-        print_json(held_object(held))
-    else:
-        for line in held_lines(held):
-            print_line(line)
-    if held.is_empty:
+    if not asyncio.run(_export(settings, address, folder, as_json=as_json)):
         msg = f"nothing is held of {address}"
         raise Failure(msg)
 
@@ -71,6 +62,27 @@ def read_address(text: str) -> Address:
         return parse_address(text)
     except AddressError as error:
         raise Failure(str(error), USAGE) from None
+
+
+async def _export(
+    settings: Settings, address: Address, folder: Path | None, *, as_json: bool
+) -> bool:
+    """Tell what is held, and return whether there was anything.
+
+    It is not the result: at the end of a run Python writes the result of its task out twice
+    (asyncio.Runner sets a signal's handler, and `signal` asks for its repr), which of a thousand
+    mails takes half a second.
+    """
+    held = await _collect(settings, address)
+    if folder is not None:
+        for file in _write(held, folder):
+            print_line(str(file))
+    elif as_json:
+        print_json(held_object(held))
+    else:
+        for line in held_lines(held):
+            print_line(line)
+    return not held.is_empty
 
 
 async def _collect(settings: Settings, address: Address) -> Held:
