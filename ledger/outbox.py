@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.fact import Fact, SendAccepted, fact_object, read_fact
-from ledger.rows import RowInsert
+from ledger.rows import ByKeys, RowInsert
 from ledger.schema import owed_facts, refused_facts
 
 _MOST_WEIGHT = 10_000
@@ -24,7 +24,7 @@ _OWE = RowInsert(owed_facts, ("fact",))
 _OLDEST = select(owed_facts.c.number).order_by(owed_facts.c.number).limit(bindparam("most"))
 _NUMBERS = owed_facts.c.number.in_(bindparam("numbers", expanding=True))
 _SAID = select(owed_facts.c.number, owed_facts.c.fact).where(_NUMBERS)
-_DELETE = delete(owed_facts).where(_NUMBERS)
+_DELETE = ByKeys(lambda numbers: delete(owed_facts).where(owed_facts.c.number.in_(numbers)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +99,13 @@ async def read_owed(
 
 async def delete_owed(connection: AsyncConnection, numbers: Sequence[int]) -> None:
     """Delete facts the ledger has, by their numbers."""
+    await connection.run_sync(drop_owed, numbers)
+
+
+def drop_owed(connection: Connection, numbers: Sequence[int]) -> None:
+    """Delete facts, as delete_owed does, within a thread of their store."""
     if numbers:
-        await connection.execute(_DELETE, {"numbers": numbers})
+        _DELETE.run(connection, numbers)
 
 
 async def set_aside(connection: AsyncConnection, owed: OwedFact, at: datetime, why: str) -> None:

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.address import parse_address
 from ledger.event import EventType
-from ledger.events import EventRow, event_row, insert_event_rows
+from ledger.events import EventRow, event_row, insert_rows
 from ledger.fact import CopyFact, Fact, RecipientTold, SendAccepted, pack_verdict
 from ledger.mode import TrackingMode
-from ledger.rows import RowInsert, Values
+from ledger.rows import ByKeys, RowInsert, Values
 from ledger.schema import copies, copy_recipients, forgotten_copies, links, sends
 
 _COPIES_AT_ONCE = 10_000
@@ -24,13 +24,18 @@ _COPIES_AT_ONCE = 10_000
 
 async def record_facts(connection: AsyncConnection, facts: Sequence[Fact]) -> None:
     """Record facts with their events, in their order, within the caller's transaction."""
-    facts = await _without_forgotten(connection, facts)
+    await connection.run_sync(write_facts, facts)
+
+
+def write_facts(connection: Connection, facts: Sequence[Fact]) -> None:
+    """Record facts, as record_facts does, within a thread of their store."""
+    facts = _without_forgotten(connection, facts)
     accepted = [fact for fact in facts if isinstance(fact, SendAccepted)]
     told = [fact for fact in facts if isinstance(fact, RecipientTold)]
-    await _insert_sends(connection, accepted)
-    known = await _heads(connection, {fact.send_id for fact in told})
-    await insert_event_rows(connection, _events(facts, known))
-    await _note_relayed(connection, told)
+    _insert_sends(connection, accepted)
+    known = _heads(connection, {fact.send_id for fact in told})
+    insert_rows(connection, _events(facts, known))
+    _note_relayed(connection, told)
 
 
 async def find_sends(connection: AsyncConnection, name: str) -> tuple[str, ...]:
@@ -46,14 +51,14 @@ async def find_sends(connection: AsyncConnection, name: str) -> tuple[str, ...]:
     return tuple(rows)
 
 
-async def _without_forgotten(connection: AsyncConnection, facts: Sequence[Fact]) -> Sequence[Fact]:
+def _without_forgotten(connection: Connection, facts: Sequence[Fact]) -> Sequence[Fact]:
     """Return the facts without what they say of people who were forgotten since."""
     told = {copy_id for fact in facts for copy_id in _copies_told(fact)}
-    buried = await _buried(connection, sorted(told))
+    buried = _buried(connection, sorted(told))
     if not buried:
         return facts
     table = copy_recipients.c
-    rows = await connection.execute(
+    rows = connection.execute(
         select(table.copy_id, table.recipient_key).where(table.copy_id.in_(sorted(buried)))
     )
     left = {(row.copy_id, row.recipient_key) for row in rows}
@@ -86,12 +91,18 @@ def _copies_told(fact: Fact) -> Iterable[int]:
     return (fact.copy_id,)
 
 
-async def _buried(connection: AsyncConnection, copy_ids: Sequence[int]) -> set[int]:
+_FORGOTTEN = ByKeys(
+    lambda copy_ids: select(forgotten_copies.c.copy_id).where(
+        forgotten_copies.c.copy_id.in_(copy_ids)
+    )
+)
+
+
+def _buried(connection: Connection, copy_ids: Sequence[int]) -> set[int]:
     found: set[int] = set()
-    table = forgotten_copies.c
     for start in range(0, len(copy_ids), _COPIES_AT_ONCE):
         some = copy_ids[start : start + _COPIES_AT_ONCE]
-        found |= set(await connection.scalars(select(table.copy_id).where(table.copy_id.in_(some))))
+        found.update(copy_id for (copy_id,) in _FORGOTTEN.run(connection, some))
     return found
 
 
@@ -139,23 +150,12 @@ _RECIPIENTS = RowInsert(
 _LINKS = RowInsert(links, ("send_id", "slot", "part", "url", "text"), once=True)
 
 
-async def _insert_sends(connection: AsyncConnection, accepted: Sequence[SendAccepted]) -> None:
+def _insert_sends(connection: Connection, accepted: Sequence[SendAccepted]) -> None:
     every = [(fact, copy) for fact in accepted for copy in fact.copies]
-    await _SENDS.run_async(connection, map(_send_row, accepted))
-    await _COPIES.run_async(
-        connection, ((copy.copy_id, fact.send_id, copy.mode.value) for fact, copy in every)
-    )
-    await _RECIPIENTS.run_async(
-        connection, (row for _, copy in every for row in _recipient_rows(copy))
-    )
-    await _LINKS.run_async(
-        connection,
-        (
-            (fact.send_id, one.slot, one.part, one.url, one.text)
-            for fact in accepted
-            for one in fact.links
-        ),
-    )
+    _SENDS.run(connection, map(_send_row, accepted))
+    _COPIES.run(connection, ((copy.copy_id, fact.send_id, copy.mode.value) for fact, copy in every))
+    _RECIPIENTS.run(connection, (row for _, copy in every for row in _recipient_rows(copy)))
+    _LINKS.run(connection, ((fact.send_id, *link) for fact in accepted for link in fact.links))
 
 
 def _send_row(fact: SendAccepted) -> Values:
@@ -188,28 +188,23 @@ def _recipient_rows(copy: CopyFact) -> Iterable[Values]:
     )
 
 
-async def _heads(connection: AsyncConnection, send_ids: set[str]) -> dict[str, _Head]:
+_MODES = ByKeys(
+    lambda send_ids: select(*copies.c["send_id", "copy_id", "mode"]).where(
+        copies.c.send_id.in_(send_ids)
+    )
+)
+_HEADS = select(*sends.c["send_id", "message_id", "sender", "subject", "tags", "metadata"]).where(
+    sends.c.send_id.in_(bindparam("sends", expanding=True))
+)
+
+
+def _heads(connection: Connection, send_ids: set[str]) -> dict[str, _Head]:
     if not send_ids:
         return {}
     modes: dict[str, dict[int, TrackingMode]] = {}
-    found = await connection.execute(
-        select(copies.c.send_id, copies.c.copy_id, copies.c.mode).where(
-            copies.c.send_id.in_(send_ids)
-        )
-    )
-    for row in found:
-        modes.setdefault(row.send_id, {})[row.copy_id] = TrackingMode(row.mode)
-    table = sends.c
-    rows = await connection.execute(
-        select(
-            table.send_id,
-            table.message_id,
-            table.sender,
-            table.subject,
-            table.tags,
-            table.metadata,
-        ).where(table.send_id.in_(send_ids))
-    )
+    for send_id, copy_id, mode in _MODES.run(connection, sorted(send_ids)):
+        modes.setdefault(send_id, {})[copy_id] = TrackingMode(mode)
+    rows = connection.execute(_HEADS, {"sends": sorted(send_ids)})
     return {
         row.send_id: _Head(
             row.message_id,
@@ -281,15 +276,18 @@ def _key(address: str | None) -> str | None:
     return None if address is None else parse_address(address).key
 
 
-async def _note_relayed(connection: AsyncConnection, told: Sequence[RecipientTold]) -> None:
+_NOTE_RELAYED = (
+    update(copies)
+    .where(copies.c.copy_id == bindparam("of_copy"), copies.c.relayed_at.is_(None))
+    .values(relayed_at=bindparam("first_at"))
+)
+
+
+def _note_relayed(connection: Connection, told: Sequence[RecipientTold]) -> None:
     first: dict[int, datetime] = {}
     for fact in told:
         if fact.type is EventType.RELAYED:
             first.setdefault(fact.copy_id, fact.at)
     if first:
-        await connection.execute(
-            update(copies)
-            .where(copies.c.copy_id == bindparam("of_copy"), copies.c.relayed_at.is_(None))
-            .values(relayed_at=bindparam("first_at")),
-            [{"of_copy": copy_id, "first_at": at} for copy_id, at in first.items()],
-        )
+        rows = [{"of_copy": copy_id, "first_at": at} for copy_id, at in first.items()]
+        connection.execute(_NOTE_RELAYED, rows)

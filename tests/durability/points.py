@@ -71,9 +71,9 @@ POINTS = (
     Point("out: report stored", "relay.spool:Spool.settle", AFTER, "report", 2),
     # the way of the facts
     Point("facts: read", "relay.forward:read_owed", AFTER, "some", 3),
-    Point("facts: in the ledger, not committed", "relay.forward:record_facts", AFTER, "", 3),
-    Point("facts: the ledger has them", "relay.forward:delete_owed", BEFORE, "", 3),
-    Point("facts: deleted, not committed", "relay.forward:delete_owed", AFTER, "", 3),
+    Point("facts: in the ledger, not committed", "relay.forward:write_facts", AFTER, "", 3),
+    Point("facts: the ledger has them", "relay.forward:drop_owed", BEFORE, "", 3),
+    Point("facts: deleted, not committed", "relay.forward:drop_owed", AFTER, "", 3),
     Point("facts: brought over", "relay.forward:Forwarder.forward_batch", AFTER, "some", 3),
 )
 
@@ -129,9 +129,11 @@ def _before(original: Any, passed: _Passed) -> Any:
 
 
 def _after(original: Any, passed: _Passed) -> Any:
-    if not inspect.iscoroutinefunction(original):
-        msg = f"{original} is not awaited"
-        raise TypeError(msg)
+    def at_once(*args: Any, **named: Any) -> Any:
+        result = original(*args, **named)
+        if passed(args, result):
+            die()
+        return result
 
     async def wrapped(*args: Any, **named: Any) -> Any:
         result = await original(*args, **named)
@@ -139,7 +141,7 @@ def _after(original: Any, passed: _Passed) -> Any:
             die()
         return result
 
-    return wrapped
+    return wrapped if inspect.iscoroutinefunction(original) else at_once
 
 
 def _left(original: Any, passed: _Passed) -> Any:

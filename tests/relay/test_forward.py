@@ -114,12 +114,12 @@ async def test_facts_of_other_processes_are_found_without_being_woken(
 async def test_a_walk_broken_off_between_the_stores_records_nothing_twice(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(*_: Any) -> None:
+    def broken(*_: Any) -> None:
         raise OSError
 
     await owe(stores.spool, 0, 3)
     with monkeypatch.context() as patch:
-        patch.setattr(forward, "delete_owed", broken)
+        patch.setattr(forward, "drop_owed", broken)
         with pytest.raises(OSError):  # noqa: PT011 - whichever
             await Forwarder(stores.spool, stores.ledger).forward_batch(10)
     assert await left(stores.spool) == 3
@@ -132,14 +132,14 @@ async def test_while_the_ledger_is_down_facts_wait(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults: list[Exception] = [OperationalError("", None, Exception("locked")), OSError("disk")]
-    record = forward.record_facts
+    write = forward.write_facts
 
-    async def failing(*args: Any) -> None:
+    def failing(*args: Any) -> None:
         if faults:
             raise faults.pop()
-        await record(*args)
+        write(*args)
 
-    monkeypatch.setattr(forward, "record_facts", failing)
+    monkeypatch.setattr(forward, "write_facts", failing)
     await owe(stores.spool, 0, 3)
     with structlog.testing.capture_logs() as logs:
         async with forwarding(stores, asyncio.Event()):
@@ -205,10 +205,10 @@ async def test_a_ledger_that_is_at_fault_itself_refuses_no_fact(
 ) -> None:
     malformed = DatabaseError("", None, Exception("database disk image is malformed"))
 
-    async def corrupt(*_: Any) -> None:
+    def corrupt(*_: Any) -> None:
         raise malformed
 
-    monkeypatch.setattr(forward, "record_facts", corrupt)
+    monkeypatch.setattr(forward, "write_facts", corrupt)
     await owe(stores.spool, 0, 2)
     forwarder = Forwarder(stores.spool, stores.ledger)
     for _ in range(5):
