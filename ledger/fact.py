@@ -7,7 +7,7 @@ by send_id and event_id.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from ledger.event import EventType
 from ledger.mode import TrackingMode
@@ -31,8 +31,7 @@ class CopyFact:
     recipients: tuple[RecipientFact, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LinkFact:
+class LinkFact(NamedTuple):
     """One tracked link, the stored second way to its destination."""
 
     slot: int
@@ -100,7 +99,10 @@ def fact_object(fact: Fact) -> Json:
                 "tags": list(fact.tags),
                 "metadata": dict(fact.metadata),
                 "copies": [_copy_object(copy) for copy in fact.copies],
-                "links": [_plain(link) for link in fact.links],
+                "links": [
+                    {"slot": slot, "part": part, "url": url, "text": text}
+                    for slot, part, url, text in fact.links
+                ],
             }
         case RecipientTold():
             return {
@@ -185,7 +187,7 @@ UNOBSERVED = "unobserved"
 _CONTENT = ("parts", "links", "ignored")
 
 
-def _plain(word: Fact | CopyFact | RecipientFact | LinkFact) -> Json:
+def _plain(word: Fact | CopyFact | RecipientFact) -> Json:
     """Return the attributes by name; asdict would copy what is in them, all the way down."""
     return {name: getattr(word, name) for name in word.__slots__}
 

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 TOKEN_CHARACTERS = 36
 MAX_KEY_ID = 255
@@ -37,9 +38,11 @@ class HitKind(StrEnum):
     CLICK = "click"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """What a genuine token says."""
+class Token(NamedTuple):
+    """What a genuine token says.
+
+    A tuple, for a message is stamped with hundreds.
+    """
 
     kind: HitKind
     key_id: int
@@ -112,13 +115,13 @@ class TokenPlan:
 
 def plan_tokens(tokens: Iterable[Token], destinations: Iterable[bytes]) -> TokenPlan:
     """Return what write_tokens needs of tokens, whose `key_id` and `copy_id` are not looked at."""
-    return TokenPlan(
-        tuple(
-            (token.kind is HitKind.CLICK, ending, ending + destination)
-            for token, destination in zip(tokens, destinations, strict=True)
-            for ending in [(token.slot << 4 | _flags(token)).to_bytes(2, "big")]
-        )
-    )
+    entries: list[tuple[bool, bytes, bytes]] = []
+    for token, destination in zip(tokens, destinations, strict=True):
+        kind, _, _, slot, https, html, anonymous = token
+        number = slot << 4 | _HTTPS * https | _HTML * html | _ANONYMOUS * anonymous
+        ending = number.to_bytes(2, "big")
+        entries.append((kind is HitKind.CLICK, ending, ending + destination))
+    return TokenPlan(tuple(entries))
 
 
 def write_tokens(key: TokenKey, copy_id: int, plan: TokenPlan) -> bytes:

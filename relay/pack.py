@@ -4,6 +4,7 @@ After `IT` and the version come numbers (LEB128) and texts (length, bytes), in t
 fields.  What is not in the original is stored once; spans are a distance and a length.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from relay.mail import Signing
@@ -34,6 +35,28 @@ _SHORT = tuple(bytes([number]) for number in range(128))
 """The numbers of one byte, which nearly all are."""
 
 
+def _number(value: int) -> bytes:
+    """Return a number of seven bits a byte, the lowest first."""
+    if 0 <= value < 1 << 7:
+        return _SHORT[value]
+    if 0 <= value < 1 << 14:
+        return bytes((value & 127 | 128, value >> 7))
+    low = bytearray()
+    while value > 127:  # noqa: PLR2004 - seven bits a byte
+        low.append(value & 127 | 128)
+        value >>= 7
+    low.append(value)
+    return bytes(low)
+
+
+def _slot_words(kind: SlotKind, encoding: SlotEncoding) -> bytes:
+    words = (kind.encode(), encoding.encode())
+    return b"".join(_number(len(word)) + word for word in words)
+
+
+_SLOT_WORDS = {(kind, each): _slot_words(kind, each) for kind in SlotKind for each in SlotEncoding}
+
+
 class PackError(Exception):
     """Stored bytes are no template that this version can read; the text says why, and the mend."""
 
@@ -48,8 +71,7 @@ def pack_template(template: Template) -> bytes:
     out.string(template.base_url)
     out.passed_or_none(template.passed)
     out.number(len(template.links))
-    for link in template.links:
-        _pack_link(out, link)
+    _pack_links(out, template.links)
     out.number(len(template.left))
     for left in template.left:
         out.string(left.part)
@@ -100,36 +122,32 @@ def _pack_signing(out: "_Writer", signing: Signing | None) -> None:
         out.string(signing.selector)
 
 
-def _pack_link(out: "_Writer", link: Link) -> None:
-    out.number(link.number << 1 | link.https)
-    out.string(link.part)
-    out.string(link.url)
-    out.text(link.destination)
-    out.string(link.text)
+# Of links and segments there are hundreds: they are written without a call for each word.
+def _pack_links(out: "_Writer", links: Iterable[Link]) -> None:
+    pieces = out.pieces
+    for number, part, url, destination, https, text in links:
+        pieces.append(_number(number << 1 | https))
+        for word in (part.encode(), url.encode(), destination, text.encode()):
+            pieces += (_number(len(word)), word)
 
 
 def _pack_layout(out: "_Writer", layout: Layout) -> None:
     out.number(layout.opens)
     out.string(layout.clicks)
     out.number(len(layout.segments))
-    position = 0
+    pieces, position = out.pieces, 0
     for segment in layout.segments:
         if isinstance(segment, bytes):
-            out.number(_BYTES)
-            out.text(segment)
+            pieces += (_SHORT[_BYTES], _number(len(segment)), segment)
         elif isinstance(segment, Span):
             # Spans come in order, so each begins at or after the end of the one before.
-            out.number(_SPAN)
-            out.number(segment.start - position)
-            out.number(segment.end - segment.start)
-            position = segment.end
+            start, end = segment
+            pieces += (_SHORT[_SPAN], _number(start - position), _number(end - start))
+            position = end
         else:
-            out.number(_SLOT)
-            out.number(segment.number << 1 | segment.html)
-            out.string(segment.kind)
-            out.string(segment.encoding)
-            out.text(segment.lead)
-            out.text(segment.tail)
+            kind, number, encoding, lead, tail, html = segment
+            pieces += (_SHORT[_SLOT], _number(number << 1 | html), _SLOT_WORDS[kind, encoding])
+            pieces += (_number(len(lead)), lead, _number(len(tail)), tail)
 
 
 def _unpack(read: "_Reader", version: int) -> Template:
@@ -192,15 +210,7 @@ class _Writer:
         self.pieces: list[bytes] = []
 
     def number(self, value: int) -> None:
-        if 0 <= value < len(_SHORT):
-            self.pieces.append(_SHORT[value])
-            return
-        low = bytearray()
-        while value > 127:  # noqa: PLR2004 - seven bits a byte
-            low.append(value & 127 | 128)
-            value >>= 7
-        low.append(value)
-        self.pieces.append(bytes(low))
+        self.pieces.append(_number(value))
 
     def text(self, value: bytes) -> None:
         self.number(len(value))

@@ -21,6 +21,8 @@ from relay.mail import Copy
 from relay.sign import Seal, Signable, make_signable, sign_copy
 from relay.template import Link, Slot, SlotEncoding, SlotKind, Span, Template
 
+_BASE64 = SlotEncoding.BASE64
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -63,22 +65,23 @@ def prepare_layout(template: Template, layout: int, *, anonymous: bool) -> Prepa
         if isinstance(segment, bytes):
             constants[-1].append(segment)
         elif isinstance(segment, Span):
-            constants[-1].append(template.original[segment.start : segment.end])
+            start, end = segment
+            constants[-1].append(template.original[start:end])
         else:
             slots.append(segment)
             constants.append([])
     pieces = [b""] * (2 * len(slots) + 1)
     pieces[::2] = map(b"".join, constants)
-    encoded = [number for number, slot in enumerate(slots) if _is_base64(slot)]
+    encoded = [number for number, slot in enumerate(slots) if slot.encoding is _BASE64]
     quanta: list[bytes] = [b""]
     for number in encoded:
         quanta[-1] += slots[number].lead
         quanta += (b"", slots[number].tail)
     ends = tuple(accumulate(_base64_length(slots[number]) for number in encoded))
-    tokens = [_token(slot, links, anonymous=anonymous) for slot in slots]
+    planned = [_planned(slot, links, anonymous) for slot in slots]
     return Prepared(
         tuple(pieces),
-        plan_tokens(tokens, [_destination(slot, links) for slot in slots]),
+        plan_tokens(*zip(*planned, strict=True)) if planned else TokenPlan(()),
         anonymous,
         tuple(encoded),
         tuple(quanta),
@@ -123,25 +126,13 @@ def _fill(prepared: Prepared, tokens: bytes) -> list[bytes]:
     return texts
 
 
-def _token(slot: Slot, links: dict[int, Link], *, anonymous: bool) -> Token:
-    pixel = slot.kind is SlotKind.PIXEL
-    return Token(
-        kind=HitKind.OPEN if pixel else HitKind.CLICK,
-        key_id=0,
-        copy_id=0,
-        slot=slot.number,
-        https=not pixel and links[slot.number].https,
-        html=slot.html,
-        anonymous=anonymous,
-    )
-
-
-def _destination(slot: Slot, links: dict[int, Link]) -> bytes:
-    return b"" if slot.kind is SlotKind.PIXEL else links[slot.number].destination
-
-
-def _is_base64(slot: Slot) -> bool:
-    return slot.encoding is SlotEncoding.BASE64
+def _planned(slot: Slot, links: dict[int, Link], anonymous: bool) -> tuple[Token, bytes]:  # noqa: FBT001 - hundreds of calls
+    """Return the token of a slot, but for key and copy, and its destination."""
+    kind, number, _, _, _, html = slot
+    if kind is SlotKind.PIXEL:
+        return Token(HitKind.OPEN, 0, 0, number, False, html, anonymous), b""
+    link = links[number]
+    return Token(HitKind.CLICK, 0, 0, number, link.https, html, anonymous), link.destination
 
 
 def _base64_length(slot: Slot) -> int:

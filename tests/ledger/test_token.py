@@ -2,7 +2,6 @@
 
 import base64
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -81,7 +80,7 @@ def test_law_written_at_once_they_are_what_write_token_returns_for_each(
 ) -> None:
     plan = plan_tokens([token for token, _ in wanted], [place for _, place in wanted])
     one_by_one = [
-        write_token(KEY, replace(token, key_id=7, copy_id=copy_id), place)
+        write_token(KEY, token._replace(key_id=7, copy_id=copy_id), place)
         for token, place in wanted
     ]
     assert write_tokens(KEY, copy_id, plan) == b"".join(one_by_one)
@@ -134,10 +133,10 @@ def test_a_token_is_27_bytes_in_the_order_of_the_decision_record() -> None:
 @pytest.mark.parametrize(
     "token",
     [
-        replace(OPEN, slot=MAX_SLOT + 1),
-        replace(OPEN, slot=-1),
-        replace(OPEN, copy_id=MAX_COPY_ID + 1),
-        replace(OPEN, copy_id=-1),
+        OPEN._replace(slot=MAX_SLOT + 1),
+        OPEN._replace(slot=-1),
+        OPEN._replace(copy_id=MAX_COPY_ID + 1),
+        OPEN._replace(copy_id=-1),
     ],
 )
 def test_a_number_that_does_not_fit_is_not_written(token: Token) -> None:
