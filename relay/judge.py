@@ -44,7 +44,7 @@ IN_A_LOOP = Reply(554, "5.4.6", "Too many hops: this message is in a loop")
 def judge(submission: Submission, entity: Entity, policy: Policy) -> Verdict:
     """Return what holds for each envelope recipient, in the order of the envelope, or a refusal.
 
-    Law: no rule, control or recipient that is added widens the mode of any recipient.
+    Law: no rule, control, recipient or denial that is added widens the mode of any recipient.
     Law: the order of rules, controls and recipients does not matter.
     """
     header = read_header(submission.raw, entity.start, entity.body)

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.address import parse_address
+from ledger.consent import Consents, digest_of, parse_subject
 from ledger.mode import TrackingMode
+from relay.intake import prepare_send
 from relay.judge import LOOP_RECEIVED, judge
 from relay.mail import Client, Envelope, RecipientType, Submission
 from relay.mime.entity import parse_entity
@@ -208,7 +210,20 @@ def test_the_null_sender_is_said() -> None:
 # The laws
 
 ADDRESSES = ["ann@sales.example", "bob@example.org", "eve@gov.example", "kim@inside.example"]
-PATTERNS = st.sampled_from([None, "*", "gov.example", "*@sales.example", "bob@example.org"])
+KEY = b"k" * 32
+DIGEST = digest_of(KEY, "bob@example.org")
+PATTERNS = st.sampled_from([None, "*", "gov.example", "*@sales.example", "bob@example.org", DIGEST])
+# Addresses, a detail of one, domains, and who is forgotten.
+SUBJECTS = st.sampled_from([*ADDRESSES, "bob+x@example.org", "example.org", "gov.example", DIGEST])
+CONSENTS = st.builds(
+    lambda granted, denied: Consents(
+        {parse_subject(one).key for one in granted},
+        {parse_subject(one).denial_key for one in denied},
+        KEY,
+    ),
+    st.sets(SUBJECTS, max_size=4),
+    st.sets(SUBJECTS, max_size=2),
+)
 RULES = st.builds(
     Rule,
     st.sampled_from("abc"),
@@ -232,6 +247,8 @@ POLICIES = st.builds(
     internal_domains=st.sampled_from([(), ("inside.example",)]),
     text_clicks=st.booleans(),
     rules=st.lists(RULES, max_size=4).map(tuple),
+    consents=CONSENTS,
+    tracking=st.sampled_from([True, True, True, False]),
 )
 CONTROLS = st.sampled_from(
     [
@@ -277,24 +294,65 @@ def is_narrower(after: Accept, before: Accept) -> bool:
     )
 
 
-@given(MAILS, POLICIES, RULES, CONTROLS)
-def test_law_no_rule_control_or_recipient_that_is_added_widens_any_recipient(
-    mail: Submission, policy: Policy, rule: Rule, control: str
-) -> None:
-    before = accepted(mail, policy)
+def additions(
+    mail: Submission, policy: Policy, rule: Rule, said: tuple[str, str, list[str]]
+) -> list[tuple[Submission, Policy]]:
+    """Return a mail and a policy with a rule more, a control, a denial, recipients; and all."""
+    control, subject, names = said
     ruled = replace(policy, rules=(*policy.rules, rule))
-    assert is_narrower(accepted(mail, ruled), before)
     controlled = replace(mail, raw=control.encode() + b"\r\n" + mail.raw)
-    assert is_narrower(accepted(controlled, policy), before)
-    more = (*mail.envelope.recipients, parse_address("one.more@example.net"))
-    copied = replace(mail, envelope=replace(mail.envelope, recipients=more))
-    assert is_narrower(accepted(copied, policy), before)
+    more = [one for one in map(parse_address, names) if one not in mail.envelope.recipients]
+    envelope = replace(mail.envelope, recipients=(*more, *mail.envelope.recipients))
+    consents = policy.consents
+    denials = replace(consents, denied={*consents.denied, parse_subject(subject).denial_key})
+    return [
+        (mail, ruled),
+        (controlled, policy),
+        (mail, replace(policy, consents=denials)),
+        (replace(mail, envelope=envelope), policy),
+        (replace(controlled, envelope=envelope), replace(ruled, consents=denials)),
+    ]
+
+
+SAID = st.tuples(
+    CONTROLS,
+    SUBJECTS,
+    st.lists(st.sampled_from([*ADDRESSES, "one.more@example.net"]), min_size=1, unique=True),
+)
+
+
+@given(MAILS, POLICIES, RULES, SAID)
+def test_law_no_rule_control_recipient_or_denial_that_is_added_widens_any_recipient(
+    mail: Submission, policy: Policy, rule: Rule, said: tuple[str, str, list[str]]
+) -> None:
+    """Law: no rule, control, recipient or denial that is added widens the mode of any recipient."""
+    before = accepted(mail, policy)
+    for narrower, policy_then in additions(mail, policy, rule, said):
+        assert is_narrower(accepted(narrower, policy_then), before)
+
+
+@given(MAILS, POLICIES, RULES, SAID)
+def test_nor_does_it_widen_the_copy_that_anybody_gets(
+    mail: Submission, policy: Policy, rule: Rule, said: tuple[str, str, list[str]]
+) -> None:
+    before = copy_widths(mail, policy)
+    for narrower, policy_then in additions(mail, policy, rule, said):
+        after = copy_widths(narrower, policy_then)
+        assert all(after[one] <= width for one, width in before.items())
+
+
+def copy_widths(mail: Submission, policy: Policy) -> dict[str, int]:
+    """Return the width of the mode of each recipient's copy, once compiled and split."""
+    stored = prepare_send(mail, policy, 0)
+    assert not isinstance(stored, Reply)
+    return {str(one.address): copy.mode.width for copy in stored.copies for one in copy.recipients}
 
 
 @given(MAILS, POLICIES, st.integers())
 def test_law_the_order_of_rules_controls_and_recipients_does_not_matter(
     mail: Submission, policy: Policy, seed: int
 ) -> None:
+    """Law: the order of rules, controls and recipients does not matter."""
     dice = random.Random(seed)
     head, _, rest = mail.raw.partition(b"Content-Type")
     fields = head.splitlines(keepends=True)
