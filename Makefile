@@ -65,8 +65,9 @@ prove-durability: setup ## kills (KILLS=2000 in SECONDS=3600, goes on where it e
 	TEST_DISK_CYCLES=200 $(PROVE) tests/durability/test_disk.py
 	TEST_STOPS=100 TEST_CLIENTS_GONE=1000 $(PROVE) tests/durability/test_stop.py
 
-prove-privacy: setup  ## a thief of the disk guesses who opened, ten times as often; SEED=2 draws anew
+prove-privacy: setup  ## a thief of the disk, and one with a clock, guess who has or opened a mail; SEED=2 draws anew
 	TRIALS=60 SEED=$(SEED) $(PROVE) tests/collector/test_anonymity.py
+	SAMPLES=5000 $(PROVE) tests/collector/test_asking_time.py
 
 TIME ?= 300
 SEED ?= 1
