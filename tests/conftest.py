@@ -27,6 +27,7 @@ from ledger.ident import new_ident
 from relay.configured import policy_of
 from relay.mail import Client, Envelope, Submission
 from relay.policy import Policy
+from tests.ports import free_port
 
 # A busy machine is no fault of the code; and CI fails or passes the same commit always alike.
 hypothesis.settings.register_profile("here", deadline=None)
@@ -67,12 +68,6 @@ _EVENT_KEYS = frozenset(
 )
 
 _COMMAND = Path(sys.executable).with_name("indicia")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until(reached: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -175,7 +170,7 @@ def put_in_queue() -> Callable[..., Awaitable[str]]:
 
 @pytest.fixture(scope="session")
 def ports() -> Callable[[], int]:
-    return _free_port
+    return free_port
 
 
 @pytest.fixture(scope="session")
@@ -194,7 +189,7 @@ def start_indicia(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     started: list[Running] = []
 
     def start(upstream: str = "", tracking: str = "", env: dict[str, str] | None = None) -> Running:
-        smtp, collector, console = _free_port(), _free_port(), _free_port()
+        smtp, collector, console = free_port(), free_port(), free_port()
         (tmp_path / "indicia.toml").write_text(
             f"""
 [server]

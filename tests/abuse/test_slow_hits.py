@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.durability.relays import Relay, free_port, running_parent, write_configuration
+from tests.durability.relays import Relay, running_parent, write_configuration
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,8 @@ from ledger import schema
 from ledger.keys import KeyRing, load_keys
 from ledger.migrate import Stores, open_stores
 from ledger.token import HitKind, Token, write_token
-from tests.durability.relays import Parent, Relay, free_port, running_parent, write_configuration
+from tests.durability.relays import Parent, Relay, running_parent, write_configuration
+from tests.ports import free_port
 
 CLIENTS = 16
 COPIES = 400

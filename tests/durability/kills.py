@@ -24,8 +24,9 @@ from typing import Any
 
 from tests.durability.mailing import Clients, fault_of, owners, recipients_of, told_in_ledger
 from tests.durability.points import POINTS
-from tests.durability.relays import Parent, Relay, free_port, running_parent, write_configuration
+from tests.durability.relays import Parent, Relay, running_parent, write_configuration
 from tests.durability.sink import Sink, running_sink
+from tests.ports import free_port
 
 CLIENTS = 8
 SEED = 20261124

@@ -23,11 +23,12 @@ from pathlib import Path
 
 from relay.pack import unpack_template
 from tests.durability.mailing import Clients, mail, recipients_of
-from tests.durability.relays import Parent, Relay, free_port, running_parent, write_configuration
+from tests.durability.relays import Parent, Relay, running_parent, write_configuration
 from tests.durability.sink import running_sink
 from tests.durability.states import KINDS, Disk, read_base
 from tests.durability.tamper import CONTROLS
 from tests.durability.trace import Event, Flushed, Said, Wrote, read_trace, strace
+from tests.ports import free_port
 
 CLIENTS = 8
 MOST_BYTES = 1_000

@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,19 +15,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 _STARTS_S = 30.0
-
-
-def free_port() -> int:
-    """Return a port that stays ours while the relay that listens on it is dead.
-
-    The kernel gives those above 32,767 to whoever asks for any: a client of ours would then speak
-    to somebody else.
-    """
-    while True:
-        port = random.randrange(15_000, 32_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def write_configuration(folder: Path, smtp: int, upstream: int, more: str = "") -> Path:

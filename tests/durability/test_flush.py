@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.durability.mailing import mail, submit
-from tests.durability.relays import Parent, Relay, free_port, running_parent, write_configuration
+from tests.durability.relays import Parent, Relay, running_parent, write_configuration
 from tests.durability.served import SIZE_BYTES, faults, until_quiet
 from tests.durability.sink import Sink, running_sink
 from tests.durability.tamper import FAIL_NEXT
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.crash,

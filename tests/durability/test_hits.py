@@ -11,7 +11,8 @@ import pytest
 from ledger.keys import load_keys
 from ledger.migrate import open_stores
 from tests.durability.hits import Hits, kill_collectors, locked, told
-from tests.durability.relays import Relay, free_port, running_parent, write_configuration
+from tests.durability.relays import Relay, running_parent, write_configuration
+from tests.ports import free_port
 
 pytestmark = pytest.mark.crash
 

@@ -12,8 +12,9 @@ import pytest
 
 from tests.durability.kills import read_spool
 from tests.durability.mailing import mail, recipients_of, submit, told_in_ledger
-from tests.durability.relays import Relay, free_port, running_parent, write_configuration
+from tests.durability.relays import Relay, running_parent, write_configuration
 from tests.durability.sink import Sink, running_sink
+from tests.ports import free_port
 
 pytestmark = pytest.mark.crash
 

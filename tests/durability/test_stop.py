@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.durability.mailing import Clients, fault_of, mail, recipients_of, submit
-from tests.durability.relays import Relay, free_port, running_parent, write_configuration
+from tests.durability.relays import Relay, running_parent, write_configuration
 from tests.durability.sink import Sink, running_sink
+from tests.ports import free_port
 
 pytestmark = pytest.mark.crash
 

@@ -16,7 +16,8 @@ import pytest
 from ledger.keys import load_keys
 from ledger.migrate import open_stores
 from tests.durability.hits import CLIENTS, Hits, locked, told
-from tests.durability.relays import free_port, write_configuration
+from tests.durability.relays import write_configuration
+from tests.ports import free_port
 
 pytestmark = pytest.mark.crash
 

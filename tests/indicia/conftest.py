@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from ledger.fact import CopyFact, RecipientFact, RecipientTold, SendAccepted
 from ledger.migrate import open_stores
 from ledger.mode import TrackingMode
 from ledger.sends import record_facts
+from tests.ports import free_port
 
 COMMAND = Path(sys.executable).with_name("indicia")
 
@@ -189,12 +189,6 @@ class Serving:
     ports: dict[str, int]
     printed: list[str]
     """What it has told at its start, a line each."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
