@@ -53,6 +53,14 @@ _HTML = _headers(
     X_Content_Type_Options="nosniff",
     X_Robots_Tag="noindex",
 )
+
+
+def answer_html(title: str, *paragraphs: str, cookie: str | None = None) -> Answer:
+    """Return a page of our own words, which are HTML, and what it asks the browser to keep."""
+    fields = _HTML if cookie is None else MappingProxyType({**_HTML, "Set-Cookie": cookie})
+    return Answer(200, fields, _page(title, *paragraphs))
+
+
 _TEXT = _headers("text/plain; charset=utf-8")
 
 PIXEL = Answer(200, _headers("image/gif"), GIF)

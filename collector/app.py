@@ -6,18 +6,23 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
+from collector.answer import Answer
 from collector.attribute import attribute_hits
-from collector.collect import Collect, Practice
+from collector.collect import Collect, Practice, Receive
 from collector.journal import LEDGER_WAIT_MS, Journal
 from collector.leaflet import Leaflet, Operator
 from collector.listening import Place, listen
+from collector.mine import OwnPage, is_marked
 from collector.permits import Bounds
 from collector.ranges import Ranges
 from collector.read import Reader
 from collector.recipient import RecipientPage
+from collector.request import Request
 from collector.settling import Settling
+from collector.target import Confirm, Leaf, Mine, Page
 from collector.wishes import Places, Terms, Wishes
 from config.settings import Settings
 from ledger import schema
@@ -55,7 +60,8 @@ async def run_collector(
     page = RecipientPage(leaflet, reader, disclose, keys, wishes)
     settling = Settling(stores.ledger, hasty, attribute_hits) if part.judges else None
     ranges = Ranges(settings.collector.ranges_dir)
-    collect = Collect(_practice(settings, keys, ranges), journal, settling, reader, page.receive)
+    receive = _receive(page, OwnPage(keys, secure=settings.tracking.base_url.startswith("https:")))
+    collect = Collect(_practice(settings, keys, ranges), journal, settling, reader, receive)
     tasks = (
         asyncio.create_task(wishes.follow(), name="collector.wishes"),
         asyncio.create_task(journal.write_batches(), name="collector.journal"),
@@ -75,6 +81,15 @@ async def run_collector(
         await hasty.close()
 
 
+def _receive(page: RecipientPage, own: OwnPage) -> Receive:
+    async def receive(request: Request, asked: Leaf | Confirm | Mine | Page) -> Answer:
+        if isinstance(asked, Mine):
+            return own.answer(request, asked.code, datetime.now(UTC))
+        return await page.receive(request, asked)
+
+    return receive
+
+
 def _practice(settings: Settings, keys: KeyRing, ranges: Ranges) -> Practice:
     # From the oldest key, which is the same after a rotation.
     oldest = keys.keys[min(keys.keys)].secret
@@ -85,6 +100,7 @@ def _practice(settings: Settings, keys: KeyRing, ranges: Ranges) -> Practice:
         own_networks=settings.privacy.own_networks,
         honour_gpc=settings.privacy.honour_gpc,
         marks=ranges.marks,
+        own_browser=partial(is_marked, keys.keys),
     )
 
 

@@ -32,7 +32,8 @@ from collector.obscure import obscure
 from collector.read import Found, Reader
 from collector.request import Request
 from collector.settling import Settling
-from collector.target import Asked, Confirm, Leaf, Page, read_target
+from collector.sweeps import OWN_BROWSER
+from collector.target import Asked, Confirm, Leaf, Mine, Page, read_target
 from collector.tick import Ticks
 from ledger.ident import RANDOM_BITS, new_ident
 from ledger.story import RecordedHit
@@ -65,9 +66,11 @@ class Practice:
     honour_gpc: bool = True
     marks: Callable[[IpAddress | None], tuple[str, ...]] = lambda _address: ()
     """Returns the marks of the operator's lists that hold an address."""
+    own_browser: Callable[[str, datetime], bool] = lambda _cookies, _now: False
+    """Tells whether a Cookie field is of a browser that is marked as one's own."""
 
 
-Receive = Callable[[Request, Leaf | Confirm | Page], Awaitable[Answer]]
+Receive = Callable[[Request, Leaf | Confirm | Mine | Page], Awaitable[Answer]]
 """Answers what is no hit."""
 
 
@@ -131,7 +134,11 @@ class Collect:
     async def _record(self, request: Request, asked: Asked, found: Found) -> None:
         hit = _hit(request, asked)
         trace = self._trace(hit, found.token.slot)
-        trace = replace(trace, signs=self._lately.signs(asked.token, trace, monotonic()))
+        signs = self._lately.signs(asked.token, trace, monotonic())
+        if self._practice.own_browser(request.headers.get("cookie", ""), hit.at):
+            signs += (OWN_BROWSER,)
+        if signs:
+            trace = replace(trace, signs=signs)
         await self._journal.record(self._recorded(hit, found, trace))
 
     def _look(self, request: Request, asked: Asked) -> None:

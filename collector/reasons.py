@@ -21,6 +21,7 @@ REASON_WORDS: Mapping[str, str] = MappingProxyType(
         "http_tool": "a command-line program, library or monitor asked",
         "headless_browser": "a browser without a window asked",
         "own_network": "it came from your own network",
+        "own_browser": "it came from a browser that is marked as your own",
         "gmail_network": "it came from Google's network or from Gmail",
         "listed_crawler": "the agent is on the public list of crawlers",
         "browser_prefetch": "the browser says that it loads ahead",

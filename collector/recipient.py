@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from time import monotonic
 from typing import assert_never
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,7 +24,7 @@ from collector.networks import shown_address
 from collector.pasted import MAX_PASTED, find_links
 from collector.quota import Quota
 from collector.read import Found, Reader
-from collector.request import Request
+from collector.request import Request, asked_by_us
 from collector.speech.choose import choose_language
 from collector.speech.phrases import Phrases
 from collector.target import Confirm, Leaf, Page
@@ -91,7 +91,7 @@ class RecipientPage:
             choose_language(request.headers.get("accept-language", "")),
             _form_of(request) if request.method == "POST" else {},
         )
-        if request.method == "POST" and not _asked_by_us(request):
+        if request.method == "POST" and not asked_by_us(request):
             return self._leaflet.draw_said(visit.phrases, visit.phrases.foreign, 403)
         if request.method not in (*_SHOWING, "POST"):
             return PAGE_NOT_ALLOWED
@@ -240,12 +240,3 @@ def _form_of(request: Request) -> Mapping[str, str]:
     except ValueError:
         return {}
     return {name: values[-1] for name, values in fields.items()}
-
-
-def _asked_by_us(request: Request) -> bool:
-    # Fetch Metadata (W3C) and RFC 6454 7.3: browsers say who asks, and a page can not make them
-    # say otherwise. The URL is the secret here: who does not have it has nothing to forge.
-    if request.headers.get("sec-fetch-site") not in (None, "same-origin", "none"):
-        return False
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")

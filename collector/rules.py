@@ -11,6 +11,7 @@ from collector.agents import KnownAgent, is_listed_crawler, match_agent
 from collector.hit import Evidence, Scene, Trace
 from collector.networks import GOOGLE, LISTED, MICROSOFT_MAIL, OWN
 from collector.sweeps import (
+    OWN_BROWSER,
     altered_alone,
     altered_beside,
     altered_token,
@@ -37,6 +38,13 @@ def own_network(scene: Scene) -> Evidence | None:
     """Take hits from the operator's networks for `self`, unless they are a sweep (contract)."""
     if OWN in scene.hit.lists and not is_sweep(scene):
         return Evidence("own_network", Agent.SELF, 0.99)
+    return None
+
+
+def own_browser(scene: Scene) -> Evidence | None:
+    """Take hits of browsers that are marked as own for `self`, unless a sweep (contract)."""
+    if OWN_BROWSER in scene.hit.signs and not is_sweep(scene):
+        return Evidence("own_browser", Agent.SELF, 0.99)
     return None
 
 
@@ -164,6 +172,7 @@ def mail_gateway(scene: Scene) -> Evidence | None:
 
 RULES: tuple[Rule, ...] = (
     own_network,
+    own_browser,
     known_agent,
     gmail_network,
     listed_crawler,

@@ -30,6 +30,8 @@ ALTERED = "altered_destination"
 """A sign of a hit: the tag holds for the stored link and not for what was asked."""
 ALTERED_TOKEN = "altered_token"  # noqa: S105 - a sign's name
 LOOKED_FIRST = "looked_first"
+OWN_BROWSER = "own_browser"
+"""A sign of a hit by a browser that is marked as one's own."""
 
 
 def sweep(scene: Scene) -> Evidence | None:

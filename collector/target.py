@@ -12,6 +12,7 @@ from ledger.token import HitKind
 _AUTHORITY = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 _OPEN, _OPEN_END, _CLICK = b"/o/", b".gif", b"/c/"
 _OWN, _CONFIRM = b"/w/", b"/w/confirm/"
+_MINE = b"/mine/"
 
 
 class Page(Enum):
@@ -62,7 +63,14 @@ class Confirm:
     code: bytes
 
 
-def read_target(raw: str) -> Asked | Leaf | Confirm | Page:
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """The page that marks a browser as one's own."""
+
+    code: bytes
+
+
+def read_target(raw: str) -> Asked | Leaf | Confirm | Mine | Page:
     """Return what the target of a request line asks for, as aiohttp's `raw_path` gives it."""
     target = raw.encode("utf-8", "surrogateescape")
     # RFC 9112 3.2.2: the absolute form must be taken too
@@ -78,6 +86,8 @@ def read_target(raw: str) -> Asked | Leaf | Confirm | Page:
         return Asked(HitKind.OPEN, path[len(_OPEN) :].removesuffix(_OPEN_END))
     if path.startswith(_CONFIRM):
         return Confirm(path[len(_CONFIRM) :])
+    if path.startswith(_MINE):
+        return Mine(path[len(_MINE) :])
     if path.startswith(_OWN):
         return _read_leaf(target[len(_OWN) :])
     return _PAGES.get(path, Page.NOT_FOUND)

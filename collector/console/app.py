@@ -23,6 +23,7 @@ from collector.console.guard import Handler, add_headers, refuse_strangers
 from collector.console.health import tell_alive, tell_ready
 from collector.console.login import show_sign_in, sign_in, sign_out
 from collector.console.messages import show_message, show_messages
+from collector.console.mine import show_mine
 from collector.console.page import STATIC, render_page, set_up_pages
 from collector.console.pair import Decide
 from collector.console.people import (
@@ -44,7 +45,7 @@ from collector.console.queue import change_queue, show_queue
 from collector.console.recipient import show_recipient
 from collector.console.watch import Watch
 from config.settings import Settings
-from ledger.keys import load_audit_key
+from ledger.keys import load_audit_key, load_keys
 from ledger.migrate import Stores
 
 _MAX_FORM_BYTES = 64 * 1024
@@ -81,6 +82,8 @@ def build_console(settings: Settings, stores: Stores, decide: Decide) -> web.App
         tracking=settings.tracking,
         rules=settings.rule,
         decide=decide,
+        signing_key=load_keys(settings.keys_dir).current,
+        bases=(settings.tracking.base_url, *(one.base_url for one in settings.tracking_host)),
     )
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_live_pages)
@@ -113,6 +116,7 @@ def build_console(settings: Settings, stores: Stores, decide: Decide) -> web.App
             web.post("/consent", set_consent),
             web.get("/recipients/{address}", show_recipient),
             web.get("/audit", show_audit),
+            web.get("/mine", show_mine),
             web.get("/people", show_people),
             web.post("/people", add_person),
             web.post("/people/role", change_role),

@@ -11,6 +11,7 @@ from collector.console.watch import Watch
 from collector.networks import IpNetwork
 from config.settings import Rule, Tracking
 from ledger.engine import Store
+from ledger.token import TokenKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,10 @@ class Desk:
     """Those of the configuration."""
     decide: Decide
     """What would be done with a mail: the relay's own judgement."""
+    signing_key: TokenKey
+    """Of links to the tracking hosts."""
+    bases: tuple[str, ...]
+    """Of the tracking hosts: scheme, host and port."""
 
     @property
     def secure(self) -> bool:

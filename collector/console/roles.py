@@ -38,6 +38,8 @@ MAY: Mapping[str, frozenset[Role]] = {
     "POST /consent": _ADMINS,
     # A user sees there what came of his own mail to the recipient.
     "GET /recipients/{address}": _EVERYBODY,
+    # His own browser: whose mail he may see does not matter.
+    "GET /mine": _EVERYBODY,
     "GET /audit": _OVERSEERS,
     "GET /people": _ADMINS,
     "POST /people": _ADMINS,

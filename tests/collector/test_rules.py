@@ -174,6 +174,11 @@ TABLES: dict[str, list[tuple[Scene, tuple[Agent, float] | None]]] = {
         (one(CHROME, lists=("google",)), None),
         (Scene(trace(FIREFOX, CLICK, lists=("own",), network="n"), SWEEP), None),
     ],
+    "own_browser": [
+        (one(CHROME, signs=("own_browser",)), (Agent.SELF, 0.99)),
+        (one(CHROME, signs=("looked_first",)), None),
+        (Scene(trace(FIREFOX, CLICK, signs=("own_browser",), network="n"), SWEEP), None),
+    ],
     "known_agent": [
         (one(GMAIL), (Agent.PROXY, 0.9)),
         (one(BARE_WEBKIT), (Agent.PREFETCH, 0.45)),

@@ -91,6 +91,7 @@ async def test_every_page_fits_has_no_fault_and_asks_no_other_host(
             "/people?done=odd",
             "/queue",
             "/queue?sender=nobody.example",
+            "/mine",
             "/audit",
             "/audit?about=nobody@example.com",
             "/policy",
