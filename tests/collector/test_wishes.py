@@ -87,7 +87,7 @@ async def test_killed_before_the_spill_has_heard_of_it_a_denial_is_recorded_once
     await wishes.grant()
     assert await left(spill) == []
     assert len(await house.rows(schema.consent_changes)) == 1
-    assert len(await house.events()) == 1
+    assert len(await house.rows(schema.day_events)) == 1
 
 
 async def test_a_wish_whose_key_is_gone_stays_and_holds(
