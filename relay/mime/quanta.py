@@ -38,7 +38,9 @@ def decode_base64(body: bytes) -> bytes | None:
         return None
     # The decoder skips what is not of the alphabet and stops at padding: then bytes are missing.
     characters = (len(text) + padding) // _BYTES * _CHARACTERS
-    if (len(text) + padding) % _BYTES or not _line_ends_are(core, len(core) - characters):
+    if padding >= _BYTES or (len(text) + padding) % _BYTES:
+        return None
+    if not _line_ends_are(core, len(core) - characters):
         return None
     # RFC 4648 3.5: the bits left over by padding may be something else than zeros.
     if padding and not core.endswith(b64encode(text[padding - _BYTES :])):
