@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Dialect, Table, bindparam
+from sqlalchemy import JSON, BindParameter, Connection, Dialect, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.types import TypeEngine
 
 Values = Sequence[Any]
 """Of the columns that are named, in their order; Python's words, as for SQLAlchemy."""
@@ -63,14 +64,30 @@ def _prepare(wanted: RowInsert, dialect: Dialect) -> _Ready:
     compiled = statement.compile(dialect=dialect)
     places = compiled.positiontup
     assert places is not None, "a driver with numbered or unnamed places"
-    makers = (
-        wanted.table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in places
-    )
+    makers = (_maker(wanted.table.c[name].type.dialect_impl(dialect), dialect) for name in places)
     return _Ready(
         str(compiled),
         tuple(wanted.names.index(name) for name in places),
         tuple((at, make) for at, make in enumerate(makers) if make is not None),
     )
+
+
+_Make = Callable[[Any], Any]
+
+
+def _maker(kind: TypeEngine[Any], dialect: Dialect) -> _Make | None:
+    make: _Make | None = kind.bind_processor(dialect)
+    if make is None or not isinstance(kind, JSON):
+        return make
+    known, no_list, no_object = make, make([]), make({})
+
+    # Four in each event, nearly all of them empty.
+    def make_json(value: object) -> object:
+        if value or not isinstance(value, list | tuple | dict):
+            return known(value)
+        return no_object if isinstance(value, dict) else no_list
+
+    return make_json
 
 
 Keys = Sequence[BindParameter[Any]]

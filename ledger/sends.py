@@ -6,6 +6,7 @@ Law: recording the same facts again changes nothing, and their order is kept.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +18,9 @@ from ledger.fact import CopyFact, Fact, RecipientTold, SendAccepted, pack_verdic
 from ledger.mode import TrackingMode
 from ledger.rows import ByKeys, RowInsert, Values
 from ledger.schema import copies, copy_recipients, forgotten_copies, links, sends
+
+_KEYS = 1024
+"""Addresses whose keys are remembered: each is asked for three times with a mail."""
 
 _COPIES_AT_ONCE = 10_000
 """In one statement: SQLite takes 32,766 values."""
@@ -181,7 +185,7 @@ def _recipient_rows(copy: CopyFact) -> Iterable[Values]:
             copy.copy_id,
             number,
             one.recipient,
-            parse_address(one.recipient).key,
+            _key(one.recipient),
             one.recipient_type,
         )
         for number, one in enumerate(copy.recipients)
@@ -272,6 +276,7 @@ def _told_event(fact: RecipientTold, head: _Head) -> EventRow:
     )
 
 
+@lru_cache(_KEYS)
 def _key(address: str | None) -> str | None:
     return None if address is None else parse_address(address).key
 

@@ -12,9 +12,9 @@ from ledger import schema
 from ledger.rows import ByKeys, RowInsert, _prepare
 
 NAMES = ("send_id", "accepted_at", "size_bytes", "base_url", "verdict", "tags", "metadata")
-ROWS = [
-    (str(number), datetime(2026, 1, number, tzinfo=UTC), number, "u", {"a": [number]}, ["ä"], {})
-    for number in (1, 2, 3)
+ROWS: list[tuple[object, ...]] = [
+    (str(number), datetime(2026, 1, number, tzinfo=UTC), number, "u", {"a": [number]}, tags, {})
+    for number, tags in ((1, ["ä"]), (2, ["ä"]), (3, []))
 ]
 
 
