@@ -72,7 +72,7 @@ def _ignored(controls: Sequence[Control]) -> tuple[IgnoredControl, ...]:
 def _content(
     submission: Submission, entity: Entity, header: Header, policy: Policy
 ) -> PassThrough | None:
-    content = content_of(submission.raw, entity, submission.envelope.sender)
+    content = content_of(header, entity, submission.envelope.sender)
     if content is None or content.reason is not PassReason.DKIM_SIGNED:
         return content
     broken = policy.track_dkim_signed or signing_for(header, policy) is not None

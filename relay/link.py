@@ -7,6 +7,7 @@ browser asks for.  Nothing is ever appended to it.  The reasons are those of doc
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -350,6 +351,10 @@ def _match_own(href: str, path: re.Pattern[str], rules: LinkRules) -> re.Match[s
     return None
 
 
+_BASES = 256
+"""Our own URLs that are remembered: they are asked for with every message, and are few."""
+
+
 def _serialise(url: str) -> str | None:
     try:
         return normalize_url(url)
@@ -357,6 +362,7 @@ def _serialise(url: str) -> str | None:
         return None
 
 
+@lru_cache(_BASES)
 def _base(base_url: str) -> str:
     return (_serialise(base_url) or base_url).rstrip("/") + "/"
 

@@ -51,20 +51,17 @@ _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
 
 
-def content_of(raw: bytes, entity: Entity, sender: Address | None) -> PassThrough | None:
-    """Return why nothing in the message may be touched, or None.
+def content_of(header: Header, entity: Entity, sender: Address | None) -> PassThrough | None:
+    """Return why nothing in the message of a header may be touched, or None.
 
     Where several reasons hold, that of the outermost, first part comes first and `dkim_signed`,
     which a policy may let pass, last: no other reason hides behind it.
     """
-    header = read_header(raw, entity.start, entity.body)
-    return next(_reasons(raw, entity, header, sender), None)
+    return next(_reasons(header, entity, sender), None)
 
 
-def _reasons(
-    raw: bytes, entity: Entity, header: Header, sender: Address | None
-) -> Iterator[PassThrough]:
-    parts = tuple(walk_entities(entity))
+def _reasons(header: Header, entity: Entity, sender: Address | None) -> Iterator[PassThrough]:
+    raw, parts = header.raw, tuple(walk_entities(entity))
     for part in parts:
         reason = _reason_of_part(raw, part)
         if reason is not None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ledger.address import Address
 from relay.mime.entity import parse_entity
+from relay.mime.header import read_header
 from relay.secured import content_of
 from relay.verdict import PassThrough
 
@@ -20,7 +21,7 @@ PGP_SIGNED = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nHello\n"
 
 def look(text: str | bytes, sender: Address | None = SENDER) -> PassThrough | None:
     raw = text if isinstance(text, bytes) else text.replace("\n", "\r\n").encode()
-    return content_of(raw, parse_entity(raw), sender)
+    return content_of(read_header(raw), parse_entity(raw), sender)
 
 
 def reason(text: str | bytes, sender: Address | None = SENDER) -> str | None:
