@@ -376,7 +376,7 @@ async def test_while_the_ledger_is_locked_a_withdrawal_is_kept_and_holds(served:
         assert (await served.ask(served.pixel(7))).status == 200
         assert (await served.ask(served.link(7, 1, URL))).status == 302
         assert spilled(served) == ([], [("withdraw", 7)])
-    await served.events_when(1)  # that he has withdrawn
+    await served.rows_when(schema.day_events, 1)  # that he has withdrawn, told tomorrow
     assert await states(served) == [Consent.DENIED]
     await served.ask(served.pixel(7))
     assert await served.rows(schema.hits) == []
@@ -424,7 +424,7 @@ async def test_a_withdrawal_of_a_mail_that_is_not_known_yet_waits_for_it(
         assert "objection is kept" in page
         await house.ask(house.pixel(7))
         await house.send(7)
-        await house.events_when(1)
+        await house.rows_when(schema.day_events, 1)
         assert await states(house) == [Consent.DENIED]
         await house.ask(house.pixel(7))
         assert await house.rows(schema.hits) == []
