@@ -32,7 +32,8 @@ check: setup          ## format, lint, types, import contracts, unit and golden 
 test: check           ## all tests; installs Postfix and Chromium where it is root
 	tests/install-daemons
 	$(BIN)/pytest -q -n auto -m "corpus and not daemon and not crash"
-	$(BIN)/pytest -q -m "(slow or daemon or crash) and not corpus"
+	$(BIN)/pytest -q -n 3 --dist loadfile -m "(slow or daemon or crash) and not corpus and not alone"
+	$(BIN)/pytest -q -m "alone"
 
 PROVE := $(BIN)/pytest -s -q -m "slow or not slow"
 prove: prove-abuse prove-faults prove-durability prove-collector ## the long forms of the tests, each a target of its own; hours

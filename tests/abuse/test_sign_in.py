@@ -261,6 +261,7 @@ def welch_t(one: list[float], other: list[float]) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_an_unknown_name_takes_as_long_as_a_wrong_password(
     ledger: Store, pool: ThreadPoolExecutor
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SLOW = int(os.environ.get("SLOW_SOCKETS", "2000"))
 SECONDS = float(os.environ.get("SLOW_SECONDS", "12"))

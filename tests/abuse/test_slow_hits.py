@@ -15,7 +15,7 @@ import pytest
 from tests.durability.relays import Relay, running_parent, write_configuration
 from tests.ports import free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SLOW = int(os.environ.get("SLOW_SOCKETS", "2000"))
 SECONDS = float(os.environ.get("SLOW_SECONDS", "14"))

@@ -18,7 +18,7 @@ import pytest
 
 from collector.app import run_collector
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SAMPLES = int(os.environ.get("SAMPLES", "1200"))
 MOST_T = 4.5

@@ -17,7 +17,7 @@ import pytest
 from ledger.consent import Consent, Method, parse_subject
 from ledger.consents import ConsentTold, tell_consent
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SAMPLES = int(os.environ.get("SAMPLES", "1200"))
 CLIENTS = int(os.environ.get("CLIENTS", "4"))

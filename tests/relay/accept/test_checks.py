@@ -222,6 +222,7 @@ SAMPLES = int(os.environ.get("INDICIA_TIMING_SAMPLES", "20"))
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_an_unknown_name_takes_as_long_as_a_wrong_password(stores: Stores) -> None:
     # Law: an unknown name, a wrong password and a disabled account cost the same work.
     await add_account(
