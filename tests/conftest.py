@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import insert
 
 from config.settings import Settings
-from ledger import schema
+from ledger import migrate, schema
 from ledger.address import Address, parse_address
 from ledger.consent import Consents, parse_subject
 from ledger.engine import Store
@@ -28,6 +28,7 @@ from relay.configured import policy_of
 from relay.mail import Client, Envelope, Submission
 from relay.policy import Policy
 from tests.ports import free_port
+from tests.ready import copy_store, make_stores
 
 # A busy machine is no fault of the code; and CI fails or passes the same commit always alike.
 hypothesis.settings.register_profile("here", deadline=None)
@@ -181,6 +182,28 @@ def accepts() -> Callable[[int], bool]:
 @pytest.fixture(scope="session")
 def waiting() -> Callable[..., Any]:
     return _wait_until
+
+
+@pytest.fixture(scope="session")
+def ready_stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with migrated stores, to be copied."""
+    folder = tmp_path_factory.mktemp("ready")
+    make_stores(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def bring_up(ready_stores: Path) -> Iterator[Callable[..., Any]]:
+    """A store that a test opens anew is a copy of a migrated one; migrating has its own tests."""
+    really = migrate._bring_up  # what is private there is still the one seam of all openings
+
+    async def copied(store: Any, file: Path, steps: Path) -> None:
+        copy_store(ready_stores, steps.name, file)
+        await really(store, file, steps)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrate, "_bring_up", copied)
+        yield really
 
 
 @pytest.fixture

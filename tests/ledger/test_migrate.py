@@ -2,18 +2,25 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import MetaData, create_engine, inspect, text
 
-from ledger import schema
+from ledger import migrate, schema
 from ledger.migrate import StoreError, known_versions, open_store, open_stores
 
 STORES = {"spool": schema.spool, "ledger": schema.ledger, "spill": schema.spill}
 INDEXES = text(
     "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = :name ORDER BY name"
 )
+
+
+@pytest.fixture(autouse=True)
+def _really_migrate(bring_up: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "_bring_up", bring_up)
 
 
 def url(file: Path) -> str:
