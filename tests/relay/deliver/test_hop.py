@@ -111,7 +111,8 @@ async def test_a_fault_at_any_point_defers(
     fake_upstream: Any, next_hop: Any, envelope: Any, at: Any, fault: Any, extensions: Any
 ) -> None:
     server = await fake_upstream(says={at: fault}, extensions=extensions)
-    short = Timeouts(1, 0.3, 0.3, 0.3, 0.3, 0.3)
+    opening = at in {"CONNECT", "EHLO"}
+    short = Timeouts(5, 0.3 if opening else 5, 0.3, 0.3, 0.3, 0.3)
     told = await next_hop(server, timeouts=short).deliver_copy(
         envelope("b@example.org", "c@example.org"), content
     )
