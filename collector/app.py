@@ -12,6 +12,7 @@ from functools import partial
 from collector.answer import Answer
 from collector.attribute import attribute_hits
 from collector.collect import Collect, Practice, Receive
+from collector.gateways import open_gateways
 from collector.journal import LEDGER_WAIT_MS, Journal
 from collector.leaflet import Leaflet, Operator
 from collector.listening import Place, listen
@@ -58,16 +59,21 @@ async def run_collector(
     leaflet = Leaflet(Operator(settings.privacy.notice, settings.privacy.contact))
     disclose = partial(disclose_copy, stores.ledger, load_audit_key(settings.keys_dir))
     page = RecipientPage(leaflet, reader, disclose, keys, wishes)
-    settling = Settling(stores.ledger, hasty, attribute_hits) if part.judges else None
+    asks = part.judges and settings.collector.mx_lookups
+    gateways = open_gateways() if asks else None
+    know = None if gateways is None else gateways.know
+    settling = Settling(stores.ledger, hasty, attribute_hits, know) if part.judges else None
     ranges = Ranges(settings.collector.ranges_dir)
     receive = _receive(page, OwnPage(keys, secure=settings.tracking.base_url.startswith("https:")))
     collect = Collect(_practice(settings, keys, ranges), journal, settling, reader, receive)
-    tasks = (
+    tasks = [
         asyncio.create_task(wishes.follow(), name="collector.wishes"),
         asyncio.create_task(journal.write_batches(), name="collector.journal"),
         asyncio.create_task(ranges.follow(), name="collector.ranges"),
         asyncio.create_task(collect.classify_recorded(), name="collector.classify"),
-    )
+    ]
+    if gateways is not None:
+        tasks.append(asyncio.create_task(gateways.follow(), name="collector.gateways"))
     place = Place(settings.collector.listen, settings.collector.trusted_proxies, part.sockets)
     try:
         async with listen(place, collect.take_request) as ports:
@@ -76,6 +82,8 @@ async def run_collector(
         wishes.stop()
         ranges.stop()
         journal.stop()
+        if gateways is not None:
+            gateways.stop()
         await asyncio.gather(*tasks)
         await spill.close()
         await hasty.close()

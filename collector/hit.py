@@ -55,6 +55,8 @@ class Trace:
     """What the same network did about this copy just before, of which there is no record."""
     leaves: bool = False
     """Whether the link is one to unsubscribe."""
+    gateway: str = ""
+    """Which gateway scans the recipient's mail, as far as it was known when the hit was judged."""
 
     def same_view(self, other: "Trace") -> bool:
         """Tell whether both ask for the same thing with the same agent from the same network."""

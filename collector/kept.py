@@ -48,7 +48,7 @@ def features_of(kept: Kept) -> Mapping[str, Any]:
             "withheld": kept.withheld,
             "altered": kept.altered,
         }
-    return {
+    features = {
         "agent": kept.trace.agent,
         "headers": dict(kept.trace.headers),
         "network": kept.trace.network,
@@ -56,6 +56,12 @@ def features_of(kept: Kept) -> Mapping[str, Any]:
         "ip_address": kept.ip_address,
         "altered": kept.altered,
     } | ({"signs": list(kept.trace.signs)} if kept.trace.signs else {})
+    return with_gateway(features, kept.trace.gateway) if kept.trace.gateway else features
+
+
+def with_gateway(features: Mapping[str, Any], gateway: str) -> Mapping[str, Any]:
+    """Return the features of a hit, with what was known of its recipient's gateway."""
+    return {**features, "gateway": gateway}
 
 
 def kept_of(hit: RecordedHit) -> Kept:
@@ -73,6 +79,7 @@ def kept_of(hit: RecordedHit) -> Kept:
         network=features["network"],
         lists=tuple(features["lists"]),
         signs=tuple(features.get("signs", ())),
+        gateway=features.get("gateway", ""),
     )
     return Seen(trace, features["ip_address"], features["altered"])
 

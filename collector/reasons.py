@@ -53,6 +53,7 @@ REASON_WORDS: Mapping[str, str] = MappingProxyType(
         "language": "a preferred language is given, as programs for people do",
         "language_missing": "a browser as it claims to be would give a preferred language",
         "mail_gateway": "it came from servers of a mail service",
+        "mx_gateway": "a gateway that scans links receives the mail of the recipient's domain",
         "altered_destination": "the link had been changed on its way; the stored one was used",
         "replay": "another program in another network asked for the same within a minute",
         "gpc": "the reader's browser asks not to be told of",

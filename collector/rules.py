@@ -2,6 +2,7 @@
 
 A rule is a pure function and cites where its sign was seen; RULES is the list, to be extended.
 Weights: 0.9 says who it is, 0.8 hardly leaves a doubt, under 0.5 is a sign among others.
+Law: the gateway of a recipient changes no label where no two other signs of a scanner are.
 """
 
 import re
@@ -28,7 +29,7 @@ from collector.sweeps import (
 from ledger.event import Agent
 from ledger.token import HitKind
 
-RULES_VERSION = "2026.11.3"
+RULES_VERSION = "2026.11.4"
 """Year, month and count; changed whenever a rule, weight or list is."""
 
 Rule = Callable[[Scene], Evidence | None]
@@ -170,6 +171,17 @@ def mail_gateway(scene: Scene) -> Evidence | None:
     return None
 
 
+def mx_gateway(scene: Scene) -> Evidence | None:
+    """Know by his MX that a gateway scans the recipient's mail (Act-On tells to look by hand).
+
+    So it is for all that people at such a domain do: the weight leaves the weightiest weak sign
+    beside it, of 0.45, under what a label must reach.
+    """
+    if scene.hit.gateway:
+        return Evidence("mx_gateway", Agent.SCANNER, 0.09, scene.hit.gateway)
+    return None
+
+
 RULES: tuple[Rule, ...] = (
     own_network,
     own_browser,
@@ -200,6 +212,7 @@ RULES: tuple[Rule, ...] = (
     language_missing,
     published_range,
     mail_gateway,
+    mx_gateway,
 )
 
 _BROWSER = re.compile(r"Mozilla/5\.0 \([^)]+\) .*(?:Chrome|Firefox|Safari|Edg|OPR|Mobile)/\w+")

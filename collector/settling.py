@@ -14,7 +14,14 @@ from collector.attribute import Settlement
 from collector.failing import is_down
 from ledger.engine import Store
 from ledger.events import record_events
-from ledger.hits import add_repeats, select_waiting, set_aside, settle_hits, try_again
+from ledger.hits import (
+    add_repeats,
+    keep_features,
+    select_waiting,
+    set_aside,
+    settle_hits,
+    try_again,
+)
 from ledger.relabelled import relabel_events
 from ledger.stories import select_stories
 from ledger.story import RecordedHit, Story
@@ -27,6 +34,8 @@ AGAIN_S = 3600.0
 may be of a version that does better."""
 
 Attribute = Callable[[Sequence[RecordedHit], Mapping[int, Story]], Settlement]
+Know = Callable[[Sequence[RecordedHit], Mapping[int, Story]], Sequence[RecordedHit]]
+"""Returns hits, in their order, with what is known of their copies' recipients; it never waits."""
 
 _log = structlog.get_logger()
 
@@ -42,11 +51,14 @@ class _UnjudgedError(Exception):
 class Settling:
     """The judge of recorded hits; of the processes on one ledger one at a time should be."""
 
-    def __init__(self, ledger: Store, hasty: Store, attribute: Attribute) -> None:
-        """Take the ledger to read, the same to write, and how hits become events."""
+    def __init__(
+        self, ledger: Store, hasty: Store, attribute: Attribute, know: Know | None = None
+    ) -> None:
+        """Take the ledger to read, the same to write, how hits become events, and who knows."""
         self._ledger = ledger
         self._hasty = hasty
         self._attribute = attribute
+        self._know = know
         self._again_at = 0.0
         self._more = False
 
@@ -93,7 +105,11 @@ class Settling:
         if not waiting:
             return 0
         try:
-            settlement = self._attribute(waiting, select_stories(connection, waiting))
+            stories = select_stories(connection, waiting)
+            known = waiting if self._know is None else self._know(waiting, stories)
+            settlement = self._attribute(known, stories)
+            both = zip(known, waiting, strict=True)
+            keep_features(connection, [hit for hit, was in both if hit is not was])
             record_events(connection, settlement.events)
             relabel_events(connection, settlement.relabelled)
             add_repeats(connection, settlement.repeats)

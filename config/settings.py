@@ -296,6 +296,10 @@ class Collector(Section):
     """Folder of `NAME.ranges`: published networks of scanners, proxies and previews, which you
     fetch; relative to this file. Set it to let them support what the rules see; a file that is
     replaced is in force within seconds. None is needed."""
+    mx_lookups: Switch = False
+    """true: the MX of recipients' domains is looked up, by the nameservers of this system, when
+    their opens and clicks come; a gateway known to scan links is then a weak sign among others.
+    The nameservers learn the domains, nothing more; of anonymous copies nothing is asked."""
 
 
 class Console(Section):

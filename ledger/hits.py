@@ -110,6 +110,13 @@ def settle_hits(connection: Connection, hit_ids: Sequence[str]) -> None:
     _SETTLE.run(connection, hit_ids)
 
 
+def keep_features(connection: Connection, known: Iterable[RecordedHit]) -> None:
+    """Keep what was learnt of hits when they were judged."""
+    for hit in known:
+        statement = update(hits).where(hits.c.hit_id == hit.hit_id)
+        connection.execute(statement.values(features=dict(hit.features)))
+
+
 def set_aside(connection: Connection, hit_id: str, fault: str) -> None:
     """Note that our code fails at a hit: it is kept, and judged when it is tried again."""
     connection.execute(

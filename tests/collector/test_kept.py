@@ -25,6 +25,7 @@ kepts = st.one_of(
             network=words,
             lists=st.lists(words, max_size=2).map(tuple),
             signs=st.lists(words, max_size=2).map(tuple),
+            gateway=words,
         ),
         ip_address=st.none() | words,
         altered=st.booleans(),

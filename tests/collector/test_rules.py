@@ -1,13 +1,16 @@
 # ruff: noqa: E501 - a table, one line an agent, as it was seen
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collector import rules
-from collector.classify import classify
-from collector.hit import Scene, Trace
+from collector.classify import classify, weigh_evidence
+from collector.hit import Evidence, Scene, Trace
 from collector.reasons import REASON_WORDS
 from collector.rules import RULES
 from ledger.event import Agent
@@ -281,6 +284,11 @@ TABLES: dict[str, list[tuple[Scene, tuple[Agent, float] | None]]] = {
         (one(CHROME, lists=("microsoft_mail",)), (Agent.SCANNER, 0.45)),
         (one(CHROME, lists=("google",)), None),
     ],
+    "mx_gateway": [
+        (one(CHROME, gateway="mimecast"), (Agent.SCANNER, 0.09)),
+        (one("", CLICK, gateway="cisco"), (Agent.SCANNER, 0.09)),
+        (one(CHROME, lists=("microsoft_mail",)), None),
+    ],
 }  # fmt: skip
 
 
@@ -304,3 +312,44 @@ def test_what_a_published_range_says_names_its_file_and_day() -> None:
     found = rules.published_range(one(CHROME, lists=(LISTED,)))
     assert found is not None
     assert found.detail == "guard of 2026-11-01"
+
+
+def test_what_a_gateway_says_names_it() -> None:
+    found = rules.mx_gateway(one(CHROME, gateway="mimecast"))
+    assert found is not None
+    assert found.detail == "mimecast"
+
+
+headers = st.dictionaries(
+    st.sampled_from(["accept", "accept-language", "sec-fetch-dest", "sec-purpose", "purpose"]),
+    st.sampled_from(["present", "document", "image", "prefetch"]),
+)
+traces = st.builds(
+    trace,
+    st.sampled_from(["", "curl/8", "Strange/1", *(case[1].agent for case in CASES)]),
+    st.sampled_from([OPEN, CLICK]),
+    headers=headers,
+    lists=st.lists(st.sampled_from(["own", "google", "microsoft_mail", LISTED])).map(tuple),
+    slot=st.integers(0, 3),
+)
+scenes = st.builds(Scene, traces, st.lists(traces, max_size=3).map(tuple))
+
+
+@given(scenes)
+def test_law_a_gateway_decides_nothing_without_two_other_signs_of_a_scanner(scene: Scene) -> None:
+    """Law: the gateway of a recipient changes no label where no two other signs of a scanner are."""
+    found = [rule(scene) for rule in RULES]
+    others = [one.weight for one in found if one is not None and one.agent is Agent.SCANNER]
+    known = replace(scene, hit=replace(scene.hit, gateway="mimecast"))
+    judged, before = classify(known), classify(scene)
+    assert "mx_gateway" in judged.reasons
+    if len(others) < 2:
+        assert judged.agent is before.agent
+
+
+def test_beside_two_other_signs_a_gateway_may_turn_the_scale() -> None:
+    signs = [Evidence("a", Agent.SCANNER, 0.3), Evidence("b", Agent.SCANNER, 0.25)]
+    prior = rules.mx_gateway(one("Thing/1", gateway="mimecast"))
+    assert prior is not None
+    assert weigh_evidence(signs).agent is Agent.UNKNOWN
+    assert weigh_evidence([*signs, prior]).agent is Agent.SCANNER
