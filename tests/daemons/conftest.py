@@ -148,11 +148,19 @@ def _set_up_postfix(base: Path, port: int, people: dict[str, str]) -> Postfix:
 
 def _end_postfix(base: Path, waiting: Callable[..., Any]) -> None:
     if (base / "etc" / "main.cf").exists():
-        subprocess.run(
-            [str(which("postfix")), "-c", str(base / "etc"), "stop"],
-            capture_output=True,
-            check=False,
-        )
+        try:
+            subprocess.run(
+                [str(which("postfix")), "-c", str(base / "etc"), "stop"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=20,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            # Its postlogd can wait for its own full socket, and `postfix stop` then for it.
+            master = int((base / "queue" / "pid" / "master.pid").read_text())
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(master, signal.SIGKILL)
     with contextlib.suppress(OSError, ValueError):
         dovecot = int((base / "sasl" / "run" / "master.pid").read_text())
         os.kill(dovecot, signal.SIGTERM)
