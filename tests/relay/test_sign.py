@@ -216,7 +216,7 @@ def test_mail_of_a_domain_whose_key_we_have_is_tracked_and_signed_anew(head: byt
     for message in messages:
         assert _verifies(message)
         assert message.count(b"DKIM-Signature") == 1
-        assert b"Bcc" not in message
+        assert b"Bcc:" not in message  # the signature may well have the letters
         assert b"https://t.example/o/" in message
     again = [single_dots(stamp_copy(template, copy, _KEY, _SEAL)) for copy in copies]
     assert again == messages
