@@ -52,7 +52,18 @@ async def all_work(port: int, parent: int) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while len(await asyncio.to_thread(children, parent)) < WORKERS:  # noqa: ASYNC110 - of another process
             await asyncio.sleep(0.05)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await answers(port)
+
+
+async def answers(port: int) -> None:
+    """Return when one answers: who still starts heeds no signal."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                break
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.05)
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
         assert b" 200 " in await reader.read()
         writer.close()
@@ -113,6 +124,7 @@ async def test_workers_that_are_killed_lose_no_answered_hit_and_their_spill_is_a
     await hits.end()
     assert hits.left() > 0, "the spill is what is to be looked at"
     with collectors(tmp_path, 1):
+        await answers(port)
         await settled(hits)
     await stores.close()
     print(told(hits, KILLS))  # noqa: T201 - the figure, by pytest -s
@@ -145,7 +157,8 @@ async def test_all_workers_end_while_hits_come_in_and_each_answered_hit_is_kept(
         assert await asyncio.to_thread(parent.wait, PATIENCE_S) == 0
         assert monotonic() - began < 10, "they end what they are at, and no more"
     assert len(hits.answered) > 10
-    with collectors(tmp_path, 2):
+    with collectors(tmp_path, WORKERS) as parent:
+        await all_work(port, parent.pid)
         await settled(hits)
     await stores.close()
     assert hits.faults() == []
