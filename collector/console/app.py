@@ -61,6 +61,44 @@ _TITLES = {
 }
 
 
+_ROUTES = (
+    web.get("/healthz", tell_alive),
+    web.get("/readyz", tell_ready),
+    web.get("/login", show_sign_in, allow_head=False),
+    web.post("/login", sign_in),
+    web.post("/logout", sign_out),
+    web.get("/", show_feed),
+    web.get("/feed", show_stories),
+    web.get("/live", stream_news, allow_head=False),
+    web.get("/messages", show_messages),
+    web.get("/messages/{send_id}", show_message),
+    web.get("/captured", show_captured),
+    web.get(r"/captured/{copy_id:\d{1,19}}", show_captured_copy),
+    web.get(r"/captured/{copy_id:\d{1,19}}/body", show_captured_body),
+    web.get(r"/captured/{copy_id:\d{1,19}}/mail.eml", give_captured),
+    web.get("/queue", show_queue),
+    web.post("/queue", change_queue),
+    web.get("/policy", show_policy),
+    web.post("/policy/switch", switch_tracking),
+    web.get("/policy/rule", show_rule),
+    web.post("/policy/rule", draft_rule),
+    web.post("/policy/rule/remove", remove_rule),
+    web.get("/consent", show_consent),
+    web.post("/consent", set_consent),
+    web.get("/recipients/{address}", show_recipient),
+    web.get("/audit", show_audit),
+    web.get("/mine", show_mine),
+    web.get("/people", show_people),
+    web.post("/people", add_person),
+    web.post("/people/role", change_role),
+    web.post("/people/send-as", change_send_as),
+    web.post("/people/password", change_password),
+    web.post("/people/disabled", switch_person),
+    web.static("/static", STATIC),
+)
+"""Who may take each stands in `roles.MAY`."""
+
+
 def build_console(settings: Settings, stores: Stores, decide: Decide) -> web.Application:
     """Return the console as an application on open stores; close nothing of them.
 
@@ -89,43 +127,7 @@ def build_console(settings: Settings, stores: Stores, decide: Decide) -> web.App
     app.on_shutdown.append(_end_live_pages)
     app.on_cleanup.append(_close_door)
     set_up_pages(app)
-    app.add_routes(
-        [
-            web.get("/healthz", tell_alive),
-            web.get("/readyz", tell_ready),
-            web.get("/login", show_sign_in, allow_head=False),
-            web.post("/login", sign_in),
-            web.post("/logout", sign_out),
-            web.get("/", show_feed),
-            web.get("/feed", show_stories),
-            web.get("/live", stream_news, allow_head=False),
-            web.get("/messages", show_messages),
-            web.get("/messages/{send_id}", show_message),
-            web.get("/captured", show_captured),
-            web.get(r"/captured/{copy_id:\d{1,19}}", show_captured_copy),
-            web.get(r"/captured/{copy_id:\d{1,19}}/body", show_captured_body),
-            web.get(r"/captured/{copy_id:\d{1,19}}/mail.eml", give_captured),
-            web.get("/queue", show_queue),
-            web.post("/queue", change_queue),
-            web.get("/policy", show_policy),
-            web.post("/policy/switch", switch_tracking),
-            web.get("/policy/rule", show_rule),
-            web.post("/policy/rule", draft_rule),
-            web.post("/policy/rule/remove", remove_rule),
-            web.get("/consent", show_consent),
-            web.post("/consent", set_consent),
-            web.get("/recipients/{address}", show_recipient),
-            web.get("/audit", show_audit),
-            web.get("/mine", show_mine),
-            web.get("/people", show_people),
-            web.post("/people", add_person),
-            web.post("/people/role", change_role),
-            web.post("/people/send-as", change_send_as),
-            web.post("/people/password", change_password),
-            web.post("/people/disabled", switch_person),
-            web.static("/static", STATIC),
-        ]
-    )
+    app.add_routes(_ROUTES)
     return app
 
 
