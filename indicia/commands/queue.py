@@ -19,6 +19,18 @@ class Do(StrEnum):
     DROP = "drop"
 
 
+Older = Annotated[
+    str | None,
+    typer.Option(metavar="2h", help="Accepted so long ago: 30s, 5m, 2h, 2d, 1w, or before."),
+]
+Waiting = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="WHY", help="new, deferred, under_way, held, dropped or dead; may be repeated."
+    ),
+]
+
+
 def queue(  # noqa: PLR0913 - typer reads each option from a parameter
     context: typer.Context,
     do: Annotated[
@@ -29,10 +41,7 @@ def queue(  # noqa: PLR0913 - typer reads each option from a parameter
         typer.Argument(metavar="[ID]...", help="Copies or sends; all that match, where none."),
     ] = None,
     *,
-    older: Annotated[
-        str | None,
-        typer.Option(metavar="2h", help="Accepted so long ago: 30s, 5m, 2h, 2d, 1w, or before."),
-    ] = None,
+    older: Older = None,
     recipient: Annotated[
         str | None, typer.Option(metavar="PATTERN", help="*@example.com, or a domain.")
     ] = None,
@@ -45,13 +54,7 @@ def queue(  # noqa: PLR0913 - typer reads each option from a parameter
     upstream: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which was tried last.")
     ] = None,
-    waiting: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="WHY",
-            help="new, deferred, under_way, held, dropped or dead; may be repeated.",
-        ),
-    ] = None,
+    waiting: Waiting = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Needed to act on the whole queue.")
     ] = False,
