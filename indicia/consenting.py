@@ -17,15 +17,16 @@ from indicia.failure import NOT_HELD, USAGE, Failure
 from indicia.printing import Format, plain_text, print_csv, print_json, print_line, table
 from indicia.storage import opened_stores
 from ledger.address import AddressError
-from ledger.audit import Author, SubjectKind, record_audit
+from ledger.audit import Author, record_audit
 from ledger.consent import Consent, Method, Subject, parse_subject
 from ledger.consents import (
     ConsentTold,
     consent_history,
     consent_holding,
     list_consents,
-    record_consent,
+    record_telling,
     tell_consent,
+    told_object,
 )
 from ledger.event import format_instant
 from ledger.keys import load_audit_key
@@ -63,7 +64,7 @@ def show_consent(settings: Settings, subject: str, *, as_json: bool) -> None:
     whose = _subject(subject)
     holds, history = asyncio.run(_look_up(settings, whose))
     if as_json:
-        told = [_told_object(whose, one) for one in history]
+        told = [told_object(whose, one) for one in history]
         print_json({"subject": whose.shown, "state": holds.value, "history": told})
     else:
         print_line(f"{plain_text(whose.shown)}: {holds.value}")
@@ -108,10 +109,8 @@ async def _tell(settings: Settings, whose: Subject, telling: Telling) -> None:
     told = ConsentTold(
         telling.state, author.at, telling.method, author.actor, telling.source, telling.text
     )
-    detail = {"state": telling.state.value, "method": telling.method.value}
-    entry = author.entry("consent.told", SubjectKind.RECIPIENT, whose.key, detail)
     async with opened_stores(settings) as stores:
-        await record_consent(stores.ledger, whose, told, entry, author.pseudonym_key)
+        await record_telling(stores.ledger, whose, told, author)
 
 
 async def _look_up(settings: Settings, whose: Subject) -> tuple[Consent, tuple[ConsentTold, ...]]:
@@ -143,23 +142,10 @@ async def _all(settings: Settings) -> list[dict[str, str]]:
         while True:
             async with stores.ledger.read() as connection:
                 page = await list_consents(connection, _PAGE, after)
-            rows += [_told_object(whose, told) for whose, told in page]
+            rows += [told_object(whose, told) for whose, told in page]
             if len(page) < _PAGE:
                 return rows
             after = page[-1][0].key
-
-
-def _told_object(whose: Subject, told: ConsentTold) -> dict[str, str]:
-    values = (
-        whose.shown,
-        told.state.value,
-        format_instant(told.at),
-        told.method.value,
-        told.source,
-        told.text,
-        told.actor,
-    )
-    return dict(zip(_COLUMNS, values, strict=True))
 
 
 def _read(file: Path) -> str:

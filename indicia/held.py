@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from indicia.printing import plain_text, table
-from indicia.queueing import copy_object
 from indicia.wording import tell_more, tell_what
 from ledger.address import Address, address_key
 from ledger.audit import AuditRow
@@ -21,6 +20,7 @@ from ledger.consents import ConsentTold
 from ledger.event import Event, event_object, format_instant
 from ledger.holdings import HeldCopy, HeldSend
 from ledger.people import Account
+from ledger.queue import copy_object
 from ledger.spooled import CapturedCopy
 from ledger.story import RecordedHit, StoredLink
 

@@ -14,9 +14,8 @@ from indicia.printing import columns, plain_text, print_json, print_line, table
 from indicia.reviewing import read_since
 from indicia.storage import existing_stores
 from ledger.acts import Action, Result, act_on_queue, audit_action
-from ledger.event import format_instant
 from ledger.ident import is_ident
-from ledger.queue import QueuedCopy, QueueFilter, Waiting, find_queued
+from ledger.queue import QueuedCopy, QueueFilter, Waiting, copy_object, find_queued
 
 _WIDTHS = (19, 9, 6, 9, 5, 30, 24)
 _HEAD = ("copy", "why", "age", "next", "tries", "to", "from", "last reply")
@@ -113,34 +112,6 @@ def act(settings: Settings, wanted: QueueFilter, wish: Wish, *, as_json: bool) -
     if wish.do == "drop" and not wish.sure:
         _confirm(*asyncio.run(_count(settings, wanted)), wish)
     asyncio.run(_act(settings, wanted, wish, as_json=as_json))
-
-
-def copy_object(copy: QueuedCopy, now: datetime) -> dict[str, object]:
-    """Return a copy as a JSON object; copy_id is a string, for it is over 2**53 (RFC 8259 6)."""
-    return {
-        "copy_id": str(copy.copy_id),
-        "send_id": copy.send_id,
-        "waiting": copy.why(now).value,
-        "received_at": format_instant(copy.received_at),
-        "sender": copy.sender,
-        "subject": copy.subject,
-        "message_id": copy.message_id,
-        "mode": copy.mode,
-        "attempts": copy.attempts,
-        "tried_at": None if copy.tried_at is None else format_instant(copy.tried_at),
-        "due_at": None if copy.held else format_instant(copy.due_at),
-        "upstream": copy.upstream,
-        "reply": copy.reply,
-        "recipients": [
-            {
-                "recipient": one.recipient,
-                "recipient_type": one.recipient_type,
-                "state": one.state,
-                "reply": one.reply,
-            }
-            for one in copy.recipients
-        ],
-    }
 
 
 async def _list(settings: Settings, wanted: QueueFilter, *, as_json: bool) -> None:

@@ -1,10 +1,9 @@
 """The log: events, messages and deliveries, as table, JSON lines or CSV."""
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import groupby
 
 from config.settings import Settings
@@ -14,15 +13,21 @@ from indicia.storage import existing_stores
 from indicia.wording import tell_more, tell_what, tell_who
 from ledger.address import Address, AddressError, parse_address
 from ledger.engine import Store
-from ledger.event import Event, EventType, event_object
+from ledger.event import (
+    MESSAGE_KEYS,
+    Event,
+    EventType,
+    event_object,
+    message_objects,
+    read_event_type,
+    read_instant,
+)
 from ledger.events import EventFilter, select_events
 
 PAGE_EVENTS = 500
 LOOK_AGAIN_S = 0.5
 """How often `--follow` looks: a person does not see the difference to at once."""
 
-_AGE = re.compile(r"(\d+)([smhdw])")
-_AGES = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DELIVERIES = frozenset({EventType.RELAYED, EventType.DEFERRED, EventType.FAILED})
 _KINDS: dict[str, frozenset[EventType]] = {
     "events": frozenset(),
@@ -37,7 +42,6 @@ _EVENT_KEYS = (
     "machine",
 )
 """The columns of CSV; a re-labelling is told there by its type and its label."""
-_MESSAGE_KEYS = ("send_id", "timestamp", "message_id", "sender", "subject", "recipients")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +78,10 @@ def read_since(text: str, now: datetime, option: str = "--since") -> datetime:
 
     Raises Failure.
     """
-    match = _AGE.fullmatch(text.strip())
     try:
-        if match:
-            return now - timedelta(seconds=int(match[1]) * _AGES[match[2]])
-        at = datetime.fromisoformat(text)
-        return at if at.tzinfo else at.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        msg = f"{option} {text!r} is no age or instant; write 2d, 12h, or 2026-11-23T12:00:00Z"
+        return read_instant(text, now)
+    except ValueError as error:
+        msg = f"{option} {error}"
         raise Failure(msg, USAGE) from None
 
 
@@ -137,7 +137,7 @@ def _print_head(asked: Review) -> None:
         case Format.TABLE, _:
             print_line(columns(_HEAD, _WIDTHS))
         case Format.CSV, "messages":
-            print_csv(_MESSAGE_KEYS)
+            print_csv(MESSAGE_KEYS)
         case Format.CSV, _:
             print_csv(_EVENT_KEYS)
         case Format.JSON, _:
@@ -161,12 +161,12 @@ def _events_as_table(events: Sequence[Event]) -> None:
 
 
 def _messages_as_json(events: Sequence[Event]) -> None:
-    for message in _messages(events):
+    for message in message_objects(events):
         print_json(message)
 
 
 def _messages_as_csv(events: Sequence[Event]) -> None:
-    for message in _messages(events):
+    for message in message_objects(events):
         print_csv(message.values())
 
 
@@ -175,22 +175,6 @@ def _messages_as_table(events: Sequence[Event]) -> None:
         copies = list(group)
         who = ", ".join(event.recipient or "?" for event in copies)
         print_line(_row(copies[0], f"{len(copies)} people", who, copies[0].send_id or ""))
-
-
-def _messages(events: Sequence[Event]) -> Iterator[dict[str, object]]:
-    """Return one object for each send, from the events of its acceptance, which stand together."""
-    for _, group in groupby(events, key=lambda event: event.send_id):
-        copies = list(group)
-        shown = event_object(copies[0])
-        recipients = [
-            {
-                "recipient": copy.recipient,
-                "recipient_type": copy.recipient_type,
-                "tracking_mode": copy.tracking_mode,
-            }
-            for copy in copies
-        ]
-        yield {**{key: shown[key] for key in _MESSAGE_KEYS[:-1]}, "recipients": recipients}
 
 
 _PRINTERS: dict[tuple[bool, Format], Callable[[Sequence[Event]], None]] = {
@@ -217,9 +201,8 @@ def _address(text: str) -> Address:
 
 
 def _event_type(text: str) -> EventType:
-    for event_type in EventType:
-        if text in (event_type.value, event_type.value.rpartition(".")[2]):
-            return event_type
-    known = ", ".join(event_type.value for event_type in EventType)
-    msg = f"--type {text!r} is no event type; write one of {known}"
-    raise Failure(msg, USAGE)
+    try:
+        return read_event_type(text)
+    except ValueError as error:
+        msg = f"--type {error}"
+        raise Failure(msg, USAGE) from None

@@ -12,10 +12,10 @@ from indicia.printing import plain_text, print_json, print_line, table
 from indicia.storage import existing_stores
 from indicia.wording import tell_more, tell_what, tell_who
 from ledger.engine import Store
-from ledger.event import Event, event_object, format_instant
+from ledger.event import Event, event_object
 from ledger.events import EventFilter, select_events
 from ledger.sends import find_sends
-from ledger.summary import SendRecord, read_send
+from ledger.summary import SendRecord, read_send, send_object
 
 PAGE_EVENTS = 1000
 
@@ -47,22 +47,8 @@ def tell(settings: Settings, name: str, *, as_json: bool) -> None:
 
 def story_object(story: Story) -> dict[str, object]:
     """Return a story as one JSON object: the send, explain's objects, the events."""
-    send = story.send
-    return {
-        "send_id": send.send_id,
-        "accepted_at": format_instant(send.accepted_at),
-        "message_id": send.message_id,
-        "sender": send.sender,
-        "account": send.account,
-        "client": send.client,
-        "subject": send.subject,
-        "size_bytes": send.size_bytes,
-        "base_url": send.base_url,
-        "tags": list(send.tags),
-        "metadata": dict(send.metadata),
-        "recipients": [dict(one) for one in send.verdict],
-        "events": [event_object(event) for event in story.events],
-    }
+    events = [event_object(event) for event in story.events]
+    return {**send_object(story.send), "events": events}
 
 
 async def _read_stories(settings: Settings, name: str) -> list[Story]:

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.address import Address, domain_key, parse_address
-from ledger.audit import AuditEntry, record_audit
+from ledger.audit import AuditEntry, Author, SubjectKind, record_audit
 from ledger.consent import Consent, Consents, Method, Subject, digest_of, forgotten_subject
 from ledger.engine import Store
+from ledger.event import format_instant
 from ledger.rows import ByKeys
 from ledger.schema import consent_changes, consents
 
@@ -111,6 +112,15 @@ async def record_consent(
         await record_audit(connection, entry)
 
 
+async def record_telling(
+    ledger: Store, subject: Subject, told: ConsentTold, author: Author
+) -> None:
+    """Record a consent that somebody tells of an address or domain, and that he did."""
+    detail = {"state": told.state.value, "method": told.method.value}
+    entry = author.entry("consent.told", SubjectKind.RECIPIENT, subject.key, detail)
+    await record_consent(ledger, subject, told, entry, author.pseudonym_key)
+
+
 async def consents_of(
     connection: AsyncConnection, addresses: Iterable[Address], digest_key: bytes | None = None
 ) -> Consents:
@@ -199,6 +209,19 @@ async def consent_history(connection: AsyncConnection, subject: Subject) -> tupl
         .order_by(consent_changes.c.number.desc())
     )
     return tuple(_told(list(row)) for row in await connection.execute(statement))
+
+
+def told_object(subject: Subject, told: ConsentTold) -> dict[str, str]:
+    """Return one telling as a JSON object, whose keys are the columns of an export."""
+    return {
+        "subject": subject.shown,
+        "state": told.state.value,
+        "at": format_instant(told.at),
+        "method": told.method.value,
+        "source": told.source,
+        "text": told.text,
+        "actor": told.actor,
+    }
 
 
 _TOLD = consent_changes.c["state", "at", "method", "actor", "source", "text"]

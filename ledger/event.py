@@ -1,9 +1,11 @@
 """What is told to people and programs: the event, in the form of docs/events.md."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import groupby
 
 from ledger.mode import TrackingMode
 
@@ -97,6 +99,11 @@ class Event:
 
 
 _DELIVERY = frozenset({EventType.ACCEPTED, EventType.RELAYED, EventType.DEFERRED, EventType.FAILED})
+_AGE = re.compile(r"(\d+)([smhdw])", re.ASCII)
+_AGES = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+MESSAGE_KEYS = ("send_id", "timestamp", "message_id", "sender", "subject", "recipients")
+"""The keys of message_objects, in their order."""
 
 
 def event_object(event: Event) -> dict[str, object]:
@@ -126,3 +133,46 @@ def event_object(event: Event) -> dict[str, object]:
 def format_instant(at: datetime) -> str:
     """Return an aware instant as RFC 3339 in UTC to the millisecond."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def message_objects(events: Sequence[Event]) -> Iterator[dict[str, object]]:
+    """Give one object for each send, from the events of its acceptance, which stand together."""
+    for _, group in groupby(events, key=lambda event: event.send_id):
+        copies = list(group)
+        shown = event_object(copies[0])
+        recipients = [
+            {
+                "recipient": copy.recipient,
+                "recipient_type": copy.recipient_type,
+                "tracking_mode": copy.tracking_mode,
+            }
+            for copy in copies
+        ]
+        yield {**{key: shown[key] for key in MESSAGE_KEYS[:-1]}, "recipients": recipients}
+
+
+def read_instant(text: str, now: datetime) -> datetime:
+    """Return the instant that an age such as `2d`, or an instant of RFC 3339, means.
+
+    Raises ValueError.
+    """
+    match = _AGE.fullmatch(text.strip())
+    try:
+        if match:
+            return now - timedelta(seconds=int(match[1]) * _AGES[match[2]])
+        at = datetime.fromisoformat(text)
+        # In UTC at once: an instant near the first or last year has none there.
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        msg = f"{text!r} is no age or instant; write 2d, 12h, or 2026-11-23T12:00:00Z"
+        raise ValueError(msg) from None
+
+
+def read_event_type(text: str) -> EventType:
+    """Return the type that a word names, `opened` for `email.opened`.  Raises ValueError."""
+    for event_type in EventType:
+        if text in (event_type.value, event_type.value.rpartition(".")[2]):
+            return event_type
+    known = ", ".join(event_type.value for event_type in EventType)
+    msg = f"{text!r} is no event type; write one of {known}"
+    raise ValueError(msg)

@@ -5,7 +5,7 @@ A page is cut by the number of an event, its place in the order of recording.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -116,6 +116,27 @@ async def select_events(
     statement: Select[Any] = select(events).where(*conditions).order_by(order).limit(limit)
     found = await connection.execute(statement)
     return tuple((row.number, read_event(row)) for row in found)
+
+
+async def select_accepted(
+    connection: AsyncConnection, wanted: EventFilter, *, before: str | None = None, limit: int
+) -> tuple[Event, ...]:
+    """Return the events of acceptance of at most `limit` sends, the latest send first.
+
+    Those of one send stand together, and are all there where one of them is wanted; `before` is
+    the last `send_id` of the page before.
+    """
+    accepted = replace(wanted, types=frozenset({EventType.ACCEPTED}))
+    page = select(events.c.send_id).where(*_conditions(accepted))
+    if before is not None:
+        page = page.where(events.c.send_id < before)
+    latest = page.group_by(events.c.send_id).order_by(events.c.send_id.desc()).limit(limit)
+    send_ids = (await connection.scalars(latest)).all()
+    statement: Select[Any] = select(events).where(
+        events.c.send_id.in_(send_ids), events.c.type == EventType.ACCEPTED.value
+    )
+    found = await connection.execute(statement.order_by(events.c.send_id.desc(), events.c.number))
+    return tuple(map(read_event, found))
 
 
 async def last_number(connection: AsyncConnection) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.address import AddressError, matches_pattern, parse_address
 from ledger.engine import Store
+from ledger.event import format_instant
 from ledger.fate import Fate
 from ledger.schema import spooled_copies, spooled_recipients, spooled_sends
 
@@ -194,6 +195,34 @@ async def find_queued(
         if len(page) < _PAGE:
             return
         after = place_of(page[-1])
+
+
+def copy_object(copy: QueuedCopy, now: datetime) -> dict[str, object]:
+    """Return a copy as a JSON object; copy_id is a string, for it is over 2**53 (RFC 8259 6)."""
+    return {
+        "copy_id": str(copy.copy_id),
+        "send_id": copy.send_id,
+        "waiting": copy.why(now).value,
+        "received_at": format_instant(copy.received_at),
+        "sender": copy.sender,
+        "subject": copy.subject,
+        "message_id": copy.message_id,
+        "mode": copy.mode,
+        "attempts": copy.attempts,
+        "tried_at": None if copy.tried_at is None else format_instant(copy.tried_at),
+        "due_at": None if copy.held else format_instant(copy.due_at),
+        "upstream": copy.upstream,
+        "reply": copy.reply,
+        "recipients": [
+            {
+                "recipient": one.recipient,
+                "recipient_type": one.recipient_type,
+                "state": one.state,
+                "reply": one.reply,
+            }
+            for one in copy.recipients
+        ],
+    }
 
 
 def _copies(wanted: QueueFilter) -> Select[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, distinct, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.event import Agent, EventType
+from ledger.event import Agent, EventType, format_instant
 from ledger.fact import unpack_verdict
 from ledger.mode import TrackingMode
 from ledger.owner import Owner, of_owner_sends
@@ -165,3 +165,21 @@ async def _recipients(
         named = found.get(row.send_id, ((), 0, 0))[0]
         found[row.send_id] = ((*named, row.recipient), row.all, row.tracked)
     return found
+
+
+def send_object(send: SendRecord) -> dict[str, object]:
+    """Return a send as a JSON object; its `recipients` are the objects of `explain --json`."""
+    return {
+        "send_id": send.send_id,
+        "accepted_at": format_instant(send.accepted_at),
+        "message_id": send.message_id,
+        "sender": send.sender,
+        "account": send.account,
+        "client": send.client,
+        "subject": send.subject,
+        "size_bytes": send.size_bytes,
+        "base_url": send.base_url,
+        "tags": list(send.tags),
+        "metadata": dict(send.metadata),
+        "recipients": [dict(one) for one in send.verdict],
+    }

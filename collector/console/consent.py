@@ -15,21 +15,21 @@ from collector.console.desk import DESK
 from collector.console.names import account_names
 from collector.console.page import PERSON, render_page
 from ledger.address import AddressError
-from ledger.audit import SubjectKind, author_of
+from ledger.audit import author_of
 from ledger.consent import Consent, Method, Subject, parse_subject
 from ledger.consents import (
     ConsentTold,
     consent_history,
     consent_holding,
     list_consents,
-    record_consent,
+    record_telling,
 )
 
 PAGE_SUBJECTS = 50
 
-_MAX_SOURCE = 500
+MAX_SOURCE = 500
 """A file, a form, a call: named, not told."""
-_MAX_TEXT = 8000
+MAX_TEXT = 8000
 """What somebody was shown, whole: a page of a form."""
 
 
@@ -70,9 +70,7 @@ async def set_consent(request: web.Request) -> web.StreamResponse:
     words = asked.words
     state, method = Consent(words["state"]), Method(words["method"])
     told = ConsentTold(state, author.at, method, author.actor, words["source"], words["text"])
-    detail = {"state": state.value, "method": method.value}
-    entry = author.entry("consent.told", SubjectKind.RECIPIENT, subject.key, detail)
-    await record_consent(desk.ledger, subject, told, entry, desk.audit_key)
+    await record_telling(desk.ledger, subject, told, author)
     location = str(URL("/consent").with_query(about=about, done="yes"))
     return web.Response(status=303, headers={"Location": location})
 
@@ -141,7 +139,7 @@ def _read(form: Mapping[str, str]) -> _Asked:
         faults["state"] = "Choose what was told."
     if words["method"] not in set(Method):
         faults["method"] = "Choose how it was told."
-    for name, most in (("source", _MAX_SOURCE), ("text", _MAX_TEXT)):
+    for name, most in (("source", MAX_SOURCE), ("text", MAX_TEXT)):
         if len(words[name]) > most:
             faults[name] = f"Write at most {most} characters."
     if not form.get("about", "").strip():

@@ -16,7 +16,7 @@ _MAX_NAME = 100
 """It stands in each reason that names it, so it is a name and no text."""
 _MAX_PATTERN = 400
 """An address has at most 320 bytes."""
-_MAX_REASON = 1000
+MAX_REASON = 1000
 """Why, in a few sentences."""
 _PATTERNS = ("sender", "account", "recipient")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -58,8 +58,8 @@ def read_reason(text: str) -> tuple[str, str]:
     reason = text.strip()
     if not reason:
         return reason, "Say why, for whoever looks at this later."
-    if len(reason) > _MAX_REASON:
-        return reason, f"This is too long. Say it in {_MAX_REASON} characters."
+    if len(reason) > MAX_REASON:
+        return reason, f"This is too long. Say it in {MAX_REASON} characters."
     return reason, ""
 
 

@@ -11,7 +11,14 @@ from ledger import schema
 from ledger.address import parse_address
 from ledger.engine import Store
 from ledger.event import Agent, Attribution, Event, EventType
-from ledger.events import EventFilter, RecordedEvent, insert_events, last_number, select_events
+from ledger.events import (
+    EventFilter,
+    RecordedEvent,
+    insert_events,
+    last_number,
+    select_accepted,
+    select_events,
+)
 from ledger.migrate import open_store
 from ledger.mode import TrackingMode
 
@@ -186,3 +193,30 @@ async def test_each_question_of_the_log_review_has_its_index(
         statement, parameters = said[-1]
         plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         assert index in " ".join(str(row) for row in plan)
+
+
+async def test_a_page_of_sends_is_whole_and_the_latest_comes_first(ledger: Store) -> None:
+    def accepted(event_id: str, send_id: str, recipient: str) -> RecordedEvent:
+        return RecordedEvent(
+            Event(event_id, EventType.ACCEPTED, AT, send_id=send_id, recipient=recipient)
+        )
+
+    async with ledger.write() as connection:
+        await insert_events(
+            connection,
+            [
+                accepted("1", "S1", "b@example.org"),
+                accepted("2", "S1", "c@example.org"),
+                accepted("3", "S2", "b@example.org"),
+                RecordedEvent(Event("4", EventType.RELAYED, AT, send_id="S3")),
+            ],
+        )
+    async with ledger.read() as connection:
+        latest = await select_accepted(connection, EventFilter(), limit=1)
+        rest = await select_accepted(connection, EventFilter(), before="S2", limit=5)
+        his = EventFilter(recipient=parse_address("c@example.org"))
+        whole = await select_accepted(connection, his, limit=5)
+    assert [event.event_id for event in latest] == ["3"]
+    assert [event.event_id for event in rest] == ["1", "2"]
+    # Of a send that is wanted for one of its recipients, all are there.
+    assert [event.event_id for event in whole] == ["1", "2"]
