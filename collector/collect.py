@@ -42,9 +42,10 @@ from ledger.token import HitKind
 LOOK_AGAIN_S = 0.25
 """How often hits whose send was not known yet are looked for."""
 
-PIXEL_AFTER_S = 0.03
+PIXEL_AFTER_S = 0.06
 """When a pixel is answered, reckoned from its request: a commit takes 2 to 10 ms after a gathering
-of 10, and the time must not tell whether a token is good, its mail known, its reader withdrawn."""
+of 10, now and then 30, and the time must not tell whether a token is good, its mail known, its
+reader withdrawn."""
 
 COMPLAIN_S = 10.0
 """How often the log says that the ledger is away."""

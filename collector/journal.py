@@ -39,8 +39,9 @@ GATHER_S = 0.002
 PATIENCE_S = 0.01
 """The same while nobody is to be redirected: pixels are answered later than that anyhow."""
 
-SETTLE_S = 0.05
-"""What is recorded within it is judged together: judging one hit costs ten times one of many."""
+SETTLE_S = 0.1
+"""What is recorded within it is judged together: judging one hit costs ten times one of many. By
+then its pixel is answered, which judging must not hold up."""
 
 BREAK_S = 1.0
 """After a failure all hits go to the spill at once for so long."""

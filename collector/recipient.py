@@ -28,6 +28,7 @@ from collector.request import Request, asked_by_us
 from collector.speech.choose import choose_language
 from collector.speech.phrases import Phrases
 from collector.target import Confirm, Leaf, Page
+from collector.tick import Ticks
 from collector.wish import Confirmation, Wish, WishKind, read_code
 from collector.wishes import Came, Wishes
 from ledger.address import AddressError, parse_address
@@ -44,6 +45,10 @@ _READ_S = 2.0
 
 _MAX_ADDRESS = 400
 """Characters that are kept of what was typed: more than any address has."""
+
+_ASKED_AFTER_S = 0.1
+"""When an address that is asked about is answered, reckoned from its request: keeping it takes 2 to
+20 ms, and by then its mail is owed, if there is one, so that nobody who comes next is held up."""
 
 _SHOWING = ("GET", "HEAD", "OPTIONS")
 _DAY_S = 86_400.0
@@ -81,6 +86,7 @@ class RecipientPage:
         self._wishes = wishes
         self._networks = Quota(_PER_NETWORK, _DAY_S)
         self._persons = Quota(_PER_PERSON, _DAY_S)
+        self._ticks = Ticks()
 
     async def receive(self, request: Request, target: Leaf | Confirm | Page) -> Answer:
         """Return the answer to a request that is no hit."""
@@ -160,8 +166,11 @@ class RecipientPage:
         address = visit.form.get("address", "").strip()[:_MAX_ADDRESS]
         if not self._may_write(visit.request, f"address {_name_of(address)}"):
             return self._leaflet.draw_said(visit.phrases, visit.phrases.too_often, 429)
+        held = self._ticks.hold(_ASKED_AFTER_S)
         wish = _wish(visit, WishKind.ASK, copy_id=copy_id, address=address)
-        if not await self._wishes.keep(wish):
+        kept = await self._wishes.keep(wish)
+        await held
+        if not kept:
             return self._leaflet.draw_said(visit.phrases, visit.phrases.not_kept, 503)
         return self._leaflet.draw_said(visit.phrases, visit.phrases.asked)
 

@@ -1,8 +1,8 @@
 """By its time the answer to an address does not tell whether that address has the mail.
 
 SAMPLES says how many addresses are asked about, of all kinds together, by turns drawn anew each
-round.  After each one somebody looks at the page, for what is done afterwards for an address that
-is known may hold up who comes next.
+round, by CLIENTS at a time.  After each one its client looks at the page, for what is done
+afterwards for an address that is known may hold up who comes next.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from collector.app import run_collector
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SAMPLES = int(os.environ.get("SAMPLES", "1200"))
+CLIENTS = int(os.environ.get("CLIENTS", "4"))
 MOST_T = 4.5
 """Of Welch's t; a difference that is none exceeds it once in 150,000 comparisons."""
 
@@ -48,16 +49,24 @@ async def test_known_and_unknown_addresses_are_answered_alike(
     took: dict[str, list[float]] = {kind: [] for kind in ASKED}
     after: dict[str, list[float]] = {kind: [] for kind in ASKED}
     answers: set[bytes] = set()
-    dice = random.Random(SAMPLES)
-    async with run_collector(house.settings, house.stores, house.keys) as ports:
-        for number in range(SAMPLES // len(ASKED)):
+
+    async def client(port: int, rounds: int, dice: random.Random) -> None:
+        for number in range(rounds):
             for kind in dice.sample(list(ASKED), len(ASKED)):
-                answer_s, answer = await exchange(ports[0], asking[kind])
-                look_s, _ = await exchange(ports[0], look)
+                answer_s, answer = await exchange(port, asking[kind])
+                look_s, _ = await exchange(port, look)
                 if number:  # the first opens statements and files
                     took[kind].append(answer_s)
                     after[kind].append(look_s)
                 answers.add(answer)
+
+    async with (
+        run_collector(house.settings, house.stores, house.keys) as ports,
+        asyncio.TaskGroup() as clients,
+    ):
+        for number in range(CLIENTS):
+            rounds = SAMPLES // len(ASKED) // CLIENTS
+            clients.create_task(client(ports[0], rounds, random.Random(number)))
     assert len(answers) == 1
     for what, times in (("answer", took), ("the look after it", after)):
         told = {kind: welch_t(times["unknown"], times[kind]) for kind in times}
