@@ -1,9 +1,9 @@
-"""Kinds of columns that the tables of both stores share."""
+"""What the modules of tables share: kinds of columns, names, the ledger's set."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, Integer, TypeDecorator
+from sqlalchemy import BigInteger, Dialect, Integer, MetaData, TypeDecorator
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -32,3 +32,6 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_name)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
 }
+
+ledger = MetaData(naming_convention=NAMES)
+"""The durable record of what happened; written by collector, console and the relay's forwarder."""

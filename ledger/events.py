@@ -18,6 +18,7 @@ from ledger.mode import TrackingMode
 from ledger.owner import Owner, of_owner_events
 from ledger.rows import RowInsert
 from ledger.schema import copy_recipients, events
+from ledger.webhooks import all_wanting, last_event, owe_deliveries
 
 EventRow = dict[str, object]
 """The columns of an event but its number, in their order."""
@@ -80,13 +81,20 @@ def record_events(connection: Connection, rows: Iterable[RecordedEvent]) -> None
 
 async def insert_event_rows(connection: AsyncConnection, rows: Iterable[EventRow]) -> None:
     """Add events, as insert_events does, whose rows were made by event_row."""
-    # Row by row, so numbers follow this order; an ignored row leaves a gap.
-    await _INSERT.run_async(connection, (tuple(row.values()) for row in rows))
+    await connection.run_sync(insert_rows, rows)
 
 
 def insert_rows(connection: Connection, rows: Iterable[EventRow]) -> None:
-    """Add events, as insert_event_rows does, within a thread of their store."""
+    """Add events, as insert_event_rows does, within a thread of their store.
+
+    In the same transaction they are owed to the webhooks.
+    """
+    wanting = all_wanting(connection)
+    last = last_event(connection) if wanting else 0
+    # Row by row, so numbers follow this order; an ignored row leaves a gap.
     _INSERT.run(connection, (tuple(row.values()) for row in rows))
+    if wanting:
+        owe_deliveries(connection, wanting, last)
 
 
 def event_row(**said: object) -> EventRow:

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, func, or_, select
 
 from ledger.engine import Store
 from ledger.ident import new_ident
@@ -26,6 +26,8 @@ from ledger.schema import (
     sign_in_links,
     spilled_hits,
     spilled_wishes,
+    webhook_deliveries,
+    webhooks,
 )
 
 
@@ -101,6 +103,9 @@ def _classes(places: Places, terms: Terms) -> Iterator[tuple[Store, _Class]]:
 
 def _of_record(before: datetime) -> Iterator[_Class]:
     at, accepted_at, forgotten = events.c.at, sends.c.accepted_at, forgotten_copies.c
+    yield _Class(
+        "webhook_deliveries", webhook_deliveries, _OWED.number, _left(before), _OWED.number
+    )
     yield _Class("events", events, events.c.number, at < before, at)
     # Names of hits sort as their moments do.
     first = new_ident(int(before.timestamp() * 1000), 0)
@@ -109,6 +114,20 @@ def _of_record(before: datetime) -> Iterator[_Class]:
     yield _Class("sends", sends, sends.c.send_id, accepted_at < before, accepted_at)
     old = forgotten.at < before
     yield _Class("forgotten_copies", forgotten_copies, forgotten.number, old, forgotten.at)
+
+
+_OWED = webhook_deliveries.c
+
+
+def _left(before: datetime) -> ColumnElement[bool]:
+    """Return the condition that a delivery has lost its event, and nobody sends it any more.
+
+    What is owed still is dropped when its turn comes.
+    """
+    old = select(events.c.number).where(events.c.at < before)
+    untold = _OWED.webhook.not_in(select(webhooks.c.webhook))
+    lost = or_(_OWED.event_number.is_(None), _OWED.event_number.in_(old))
+    return and_(lost, or_(_OWED.dead_at.is_not(None), untold))
 
 
 def _of_access(now: datetime) -> Iterator[_Class]:

@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-from ledger.columns import NAMES, Counter, Instant
+from ledger.columns import NAMES, Counter, Instant, ledger
 from ledger.spool_tables import (
     captured_copies,
     known_consents,
@@ -36,6 +36,7 @@ from ledger.spool_tables import (
     spooled_recipients,
     spooled_sends,
 )
+from ledger.webhook_tables import webhook_deliveries, webhooks
 
 __all__ = [
     "Instant",
@@ -71,11 +72,11 @@ __all__ = [
     "spooled_copies",
     "spooled_recipients",
     "spooled_sends",
+    "webhook_deliveries",
+    "webhooks",
 ]
 """All tables, and the three sets of them: `spool`, `ledger` and `spill`."""
 
-ledger = MetaData(naming_convention=NAMES)
-"""The durable record of what happened; written by collector, console and the relay's forwarder."""
 
 sends = Table(
     "sends",

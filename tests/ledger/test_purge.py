@@ -90,6 +90,10 @@ async def put(places: Places, age: timedelta, number: int) -> None:
     async with places.ledger.write() as connection:
         await record_facts(connection, [accepted])
         await connection.run_sync(insert_hits, [hit])
+        last = await connection.scalar(select(func.max(schema.events.c.number)))
+        owed = {"delivery_id": name, "webhook": "w", "lane": name, "attempts": 9}
+        letter = {**owed, "event_number": last, "dead_at": at}
+        await connection.execute(insert(schema.webhook_deliveries).values(**letter))
     await places.spill.transact(lambda connection: spill_hits(connection, [spilled]))
     for store, table, row in rows:
         async with store.write() as connection:

@@ -22,8 +22,10 @@ def upgrade() -> None:
     _make_sends()
     _make_sessions()
     _make_sign_in_links()
+    _make_webhooks()
     _make_copies()
     _make_links()
+    _make_webhook_deliveries()
     _make_copy_recipients()
 
 
@@ -383,6 +385,29 @@ def _make_sign_in_links() -> None:
     )
 
 
+def _make_webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        sa.Column(
+            "webhook", sa.String(length=16), nullable=False, comment="ledger.webhooks.webhook_key"
+        ),
+        sa.Column(
+            "shown", sa.Text(), nullable=False, comment="scheme and host: a path may be a secret"
+        ),
+        sa.Column("types", sa.JSON(), nullable=False, comment="of the events it wants; empty: all"),
+        sa.Column("delivered_at", sa.BigInteger(), nullable=True, comment="when it took one last"),
+        sa.Column("failed_at", sa.BigInteger(), nullable=True, comment="when it did not, last"),
+        sa.Column(
+            "fault",
+            sa.Text(),
+            nullable=True,
+            comment="what it said or did then; null: it has taken one since",
+        ),
+        sa.PrimaryKeyConstraint("webhook", name=op.f("pk_webhooks")),
+        comment="what the collector has read in its configuration last",
+    )
+
+
 def _make_copies() -> None:
     op.create_table(
         "copies",
@@ -420,6 +445,83 @@ def _make_links() -> None:
             ["send_id"], ["sends.send_id"], name=op.f("fk_links_send_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("send_id", "slot", name=op.f("pk_links")),
+    )
+
+
+def _make_webhook_deliveries() -> None:
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+            comment="order of owing",
+        ),
+        sa.Column("delivery_id", sa.String(length=32), nullable=False, comment="the webhook-id"),
+        sa.Column("webhook", sa.String(length=16), nullable=False),
+        sa.Column(
+            "event_number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+            comment="null: it is forgotten, or purged, and not told any more",
+        ),
+        sa.Column(
+            "lane",
+            sa.String(length=40),
+            nullable=False,
+            comment="what is told in order: ledger.webhooks",
+        ),
+        sa.Column(
+            "due_at",
+            sa.BigInteger(),
+            nullable=True,
+            comment="null: it waits for one before it, or is dead",
+        ),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("first_tried_at", sa.BigInteger(), nullable=True),
+        sa.Column("tried_at", sa.BigInteger(), nullable=True),
+        sa.Column("reply", sa.Text(), nullable=True, comment="what came of the last attempt"),
+        sa.Column(
+            "dead_at", sa.BigInteger(), nullable=True, comment="since when it is not tried any more"
+        ),
+        sa.ForeignKeyConstraint(
+            ["event_number"],
+            ["events.number"],
+            name=op.f("fk_webhook_deliveries_event_number"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_webhook_deliveries")),
+        sa.UniqueConstraint("delivery_id", name=op.f("uq_webhook_deliveries_delivery_id")),
+        comment="what webhooks are to be told still, and what they did not take",
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_webhook_deliveries_dead",
+        "webhook_deliveries",
+        ["number"],
+        unique=False,
+        sqlite_where=sa.text("dead_at IS NOT NULL"),
+        postgresql_where=sa.text("dead_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_webhook_deliveries_due",
+        "webhook_deliveries",
+        ["webhook", "due_at", "number"],
+        unique=False,
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_webhook_deliveries_event", "webhook_deliveries", ["event_number"], unique=False
+    )
+    op.create_index(
+        "ix_webhook_deliveries_lane",
+        "webhook_deliveries",
+        ["lane", "webhook", "number"],
+        unique=False,
+        sqlite_where=sa.text("dead_at IS NULL"),
+        postgresql_where=sa.text("dead_at IS NULL"),
     )
 
 
