@@ -8,6 +8,7 @@ from aiohttp import web
 from yarl import URL
 
 from collector.console.access import require_role, require_session
+from collector.console.api.served import add_api, tell_problems
 from collector.console.audit import show_audit
 from collector.console.captured import (
     give_captured,
@@ -19,7 +20,7 @@ from collector.console.consent import set_consent, show_consent
 from collector.console.desk import DESK, Desk
 from collector.console.door import Door
 from collector.console.feed import show_feed, show_stories, stream_news
-from collector.console.guard import Handler, add_headers, refuse_strangers
+from collector.console.guard import Handler, add_headers, for_pages, refuse_strangers
 from collector.console.health import tell_alive, tell_ready
 from collector.console.login import show_sign_in, sign_in, sign_out
 from collector.console.messages import show_message, show_messages
@@ -105,7 +106,13 @@ def build_console(settings: Settings, stores: Stores, decide: Decide) -> web.App
     `decide` is the relay's judgement, of which the console has none of its own.
     """
     app = web.Application(
-        middlewares=[show_errors, refuse_strangers, require_session, require_role],
+        middlewares=[
+            tell_problems,
+            for_pages(show_errors),
+            for_pages(refuse_strangers),
+            for_pages(require_session),
+            for_pages(require_role),
+        ],
         client_max_size=_MAX_FORM_BYTES,
     )
     app[DESK] = Desk(
@@ -128,6 +135,7 @@ def build_console(settings: Settings, stores: Stores, decide: Decide) -> web.App
     app.on_cleanup.append(_close_door)
     set_up_pages(app)
     app.add_routes(_ROUTES)
+    add_api(app)
     return app
 
 

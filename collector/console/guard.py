@@ -7,9 +7,11 @@ nothing.
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from yarl import URL
 
 from collector.console.desk import DESK
+from collector.networks import client_address
 from config.kinds import is_loopback
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -42,7 +44,34 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 
+API_PATH = "/api/"
+"""What programs ask for, by token: no page, no cookie, no form."""
+
 _READS = frozenset({"GET", "HEAD"})
+
+
+def is_api(request: web.Request) -> bool:
+    """Tell whether a program asks; by the path as the router reads it."""
+    return request.rel_url.raw_path.startswith(API_PATH)
+
+
+def for_pages(middleware: Middleware) -> Middleware:
+    """Return a middleware that lets pass by what is no page.
+
+    A token stands in no browser's jar, so no other site can make a browser send it.
+    """
+
+    @web.middleware
+    async def pages_alone(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await (handler(request) if is_api(request) else middleware(request, handler))
+
+    return pages_alone
+
+
+def client_of(request: web.Request) -> str:
+    """Return the address a request comes from; a trusted proxy's word is taken for it."""
+    forwarded = request.headers.getall("X-Forwarded-For", ())
+    return str(client_address(request.remote, forwarded, request.app[DESK].trusted_proxies))
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

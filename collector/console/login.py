@@ -15,8 +15,8 @@ from collector.console.access import (
 )
 from collector.console.desk import DESK, Desk
 from collector.console.door import Wait
+from collector.console.guard import client_of
 from collector.console.page import render_page
-from collector.networks import client_address
 from ledger.address import AddressError, parse_address
 from ledger.audit import STRANGER, Author, SubjectKind, author_of, record_audit
 from ledger.sessions import (
@@ -97,7 +97,7 @@ async def _by_link(request: web.Request, code: str) -> web.StreamResponse:
 
 async def _by_password(request: web.Request, address: str, password: str) -> web.StreamResponse:
     desk = request.app[DESK]
-    client = str(_client(request, desk))
+    client = client_of(request)
     found = await desk.door.knock(address, password, client)
     if isinstance(found, Wait):
         response = _page(
@@ -157,11 +157,6 @@ def _new_session() -> tuple[str, Pass]:
 def _page(request: web.Request, status: HTTPStatus, **shown: object) -> web.Response:
     blank = {"code": "", "link_person": None, "refused": "", "address": ""}
     return render_page(request, "login.html", {**blank, **shown}, status)
-
-
-def _client(request: web.Request, desk: Desk) -> object:
-    forwarded = request.headers.getall("X-Forwarded-For", ())
-    return client_address(request.remote, forwarded, desk.trusted_proxies)
 
 
 async def _end_own_session(request: web.Request, desk: Desk) -> None:

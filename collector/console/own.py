@@ -6,7 +6,8 @@ from aiohttp import web
 
 from collector.console.desk import DESK
 from collector.console.page import PERSON
-from ledger.audit import SubjectKind, author_of, is_recorded, record_audit
+from ledger.audit import Author, SubjectKind, author_of, is_recorded, record_audit
+from ledger.engine import Store
 from ledger.owner import Owner
 from ledger.role import Role
 
@@ -32,11 +33,21 @@ async def record_view(
     if request.method == "HEAD":
         return
     desk, person = request.app[DESK], request[PERSON]
-    now = datetime.now(UTC)
-    author = author_of(person.key, now, desk.audit_key)
+    author = author_of(person.key, datetime.now(UTC), desk.audit_key)
+    await record_look(desk.ledger, author, action, subject, kind)
+
+
+async def record_look(
+    ledger: Store,
+    author: Author,
+    action: str,
+    subject: str,
+    kind: SubjectKind = SubjectKind.SEND,
+) -> None:
+    """Record that somebody looks at a mail or a recipient, unless it is the same look still."""
     entry = author.entry(action, kind, subject)
-    async with desk.ledger.read() as connection:
-        if await is_recorded(connection, entry, since=now - LOOK):
+    async with ledger.read() as connection:
+        if await is_recorded(connection, entry, since=author.at - LOOK):
             return
-    async with desk.ledger.write() as connection:
+    async with ledger.write() as connection:
         await record_audit(connection, entry)

@@ -26,13 +26,14 @@ PAGE_COPIES = 50
 _AGES = {"1h": 1, "4h": 4, "1d": 24, "3d": 72}
 """What can be chosen, in hours; the command takes any age."""
 
-_DO = {
+ACTIONS: Mapping[str, Action] = {
     "retry": Action.RETRY,
     "hold": Action.HOLD,
     "release": Action.RELEASE,
     "drop": Action.DROP,
     "bounce": Action.BOUNCE,
 }
+"""By the words of pages and API."""
 _GIVE_UP = frozenset({"drop", "bounce"})
 _WORDS = ("recipient", "sender", "reply", "older", "waiting")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -88,7 +89,7 @@ async def change_queue(request: web.Request) -> web.StreamResponse:
     if asked.do in _GIVE_UP and not asked.sure:
         return await _ask(request, asked, wanted)
     author = author_of(request[PERSON].key, now, desk.audit_key)
-    action = _DO[asked.do]
+    action = ACTIONS[asked.do]
     results, sends = Counter[Result](), dict[str, None]()
     async for copy, result in act_on_queue(desk.spool, action, wanted, author):
         results[result] += 1
@@ -163,7 +164,7 @@ def _read(form: MultiMapping[object]) -> _Asked | None:
     do, whole = str(form.get("do", "")), form.get("whole") == "yes"
     numbers = [read_number(str(value)) for value in form.getall("copy", [])]
     copy_ids = tuple(number for number in numbers if number is not None)
-    if do not in _DO or not (whole or copy_ids):
+    if do not in ACTIONS or not (whole or copy_ids):
         return None
     return _Asked(do, copy_ids, whole, form.get("sure") == "yes", _words(form))
 
