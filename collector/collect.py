@@ -43,9 +43,12 @@ LOOK_AGAIN_S = 0.25
 """How often hits whose send was not known yet are looked for."""
 
 PIXEL_AFTER_S = 0.06
-"""When a pixel is answered, reckoned from its request: a commit takes 2 to 10 ms after a gathering
-of 10, now and then 30, and the time must not tell whether a token is good, its mail known, its
-reader withdrawn."""
+"""When a pixel is answered, reckoned from its request, or later while commits are slow: the time
+must not tell whether a token is good, its mail known, its reader withdrawn.  A commit takes 2 to 10
+ms after a gathering of 10, now and then 30."""
+
+PIXEL_LATEST_S = 0.5
+"""What is held longer makes mail programs slow to show a mail, whatever the disk does."""
 
 COMPLAIN_S = 10.0
 """How often the log says that the ledger is away."""
@@ -123,10 +126,12 @@ class Collect:
             # After the answer, whose time must not tell what the token is worth.
             get_running_loop().call_soon(self._look, request, asked)
             return PIXEL
-        held = self._ticks.hold(PIXEL_AFTER_S)
+        slow_s = min(2 * self._journal.slowest_s, PIXEL_LATEST_S)
+        held = self._ticks.hold(max(PIXEL_AFTER_S, slow_s))
         found = self._reader.read_signed(asked)
         if found is None:
             self._note(request, asked, None)
+            await self._journal.stand_by()
         else:
             await self._record(request, asked, found)
         await held

@@ -43,6 +43,9 @@ SETTLE_S = 0.1
 """What is recorded within it is judged together: judging one hit costs ten times one of many. By
 then its pixel is answered, which judging must not hold up."""
 
+_FORGETTING = 0.98
+"""Of the slowest commit with each one that follows: half of it is forgotten after 34."""
+
 BREAK_S = 1.0
 """After a failure all hits go to the spill at once for so long."""
 
@@ -74,23 +77,33 @@ class Journal:
         self._keys = keys
         self._permits = Permits(bounds)
         self._daybook = Daybook(hasty)
-        self._queue: list[tuple[RecordedHit, asyncio.Future[bool]]] = []
+        self._queue: list[tuple[RecordedHit | None, asyncio.Future[bool]]] = []
         self._arrived = asyncio.Event()
         self._hurried = asyncio.Event()
         self._recorded = asyncio.Event()
         self._refused: set[str] = set()
         self._closed_until = 0.0
         self._readable_since: datetime | None = None
+        self.slowest_s = 0.0
+        """How long a hit waits for its commit, as far as it has lately been seen."""
         self.stopped = False
 
     async def record(self, hit: RecordedHit) -> bool:
         """Return when the hit is on disk; False where neither ledger nor spill could take it."""
-        durable: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._queue.append((hit, durable))
-        self._arrived.set()
+        durable = self._enqueue(hit)
         if hit.kind is HitKind.CLICK:
             self._hurried.set()
         return await durable
+
+    async def stand_by(self) -> None:
+        """Return when the hits that came at about the same time are on disk, if there are any."""
+        await self._enqueue(None)
+
+    def _enqueue(self, hit: RecordedHit | None) -> asyncio.Future[bool]:
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._queue.append((hit, done))
+        self._arrived.set()
+        return done
 
     async def write_batches(self) -> None:
         """Write what arrives, until stopped."""
@@ -103,10 +116,13 @@ class Journal:
             self._arrived.clear()
             self._hurried.clear()
             batch, self._queue = self._queue, []
-            lost = await self._write([hit for hit, _ in batch])
+            began_at = monotonic()
+            lost = await self._write([hit for hit, _ in batch if hit is not None])
+            took_s = PATIENCE_S + monotonic() - began_at
+            self.slowest_s = max(took_s, self.slowest_s * _FORGETTING)
             for hit, waiting in batch:
                 if not waiting.done():  # its client may be gone
-                    waiting.set_result(hit.hit_id not in lost)
+                    waiting.set_result(hit is None or hit.hit_id not in lost)
 
     def stop(self) -> None:
         """Let the loops end after what they are at; nobody may call `record` any more."""

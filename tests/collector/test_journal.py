@@ -1,6 +1,7 @@
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -154,6 +155,50 @@ async def test_where_neither_can_take_it_the_hit_is_given_up_and_said_so(
     async with desk.running(), locked(desk.file):
         assert not await desk.journal.record(make_hit(1))
     assert "hits.lost" in "".join(capfd.readouterr())
+
+
+async def test_who_stands_by_waits_for_the_hits_of_the_same_moment_and_writes_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, written = asyncio.Event(), Journal._write
+
+    async def write(journal: Journal, batch: Sequence[RecordedHit]) -> AbstractSet[str]:
+        await slow.wait()
+        return await written(journal, batch)
+
+    monkeypatch.setattr(Journal, "_write", write)
+    async with desk.running():
+        recording = asyncio.create_task(desk.journal.record(make_hit(1)))
+        standing = asyncio.create_task(desk.journal.stand_by())
+        await asyncio.sleep(0.05)
+        assert not standing.done()
+        slow.set()
+        await standing
+        assert recording.done()
+        assert await desk.counts() == (1, 0)
+        await asyncio.wait_for(desk.journal.stand_by(), 1)  # nobody else is there
+    assert await desk.counts() == (1, 0)
+
+
+async def test_the_slowest_commit_is_known_for_a_while(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, slow_s = Journal._write, [0.2]
+
+    async def write(journal: Journal, batch: Sequence[RecordedHit]) -> AbstractSet[str]:
+        await asyncio.sleep(slow_s.pop() if slow_s else 0)
+        return await written(journal, batch)
+
+    monkeypatch.setattr(Journal, "_write", write)
+    async with desk.running():
+        await desk.journal.record(make_hit(1))
+        assert desk.journal.slowest_s > 0.2
+        for number in range(2, 22):
+            await desk.journal.record(make_hit(number))
+            assert desk.journal.slowest_s > 0.1
+        for number in range(22, 72):
+            await desk.journal.record(make_hit(number))
+    assert desk.journal.slowest_s < 0.1
 
 
 async def test_a_client_that_is_gone_does_not_stop_the_others(desk: Desk) -> None:
