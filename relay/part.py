@@ -127,9 +127,10 @@ def place_pixel(part: HtmlPart, *, clicks: bool, at_top: bool) -> HtmlPart | Pas
     Links whose lines would grow too long are left alone.
     """
     placed = _place(part, clicks=clicks, at_top=at_top)
-    if isinstance(placed, HtmlPart) and placed.is_clipped and not at_top:
-        return _place(part, clicks=clicks, at_top=True)
-    return placed
+    if at_top or isinstance(placed, PassThrough) or not placed.is_clipped:
+        return placed
+    del placed  # clipped is what is long, and a second one is made now
+    return _place(part, clicks=clicks, at_top=True)
 
 
 def _place(part: HtmlPart, *, clicks: bool, at_top: bool) -> HtmlPart | PassThrough:

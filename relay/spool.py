@@ -157,9 +157,13 @@ class Spool:
             await self._arrived.wait()
             self._arrived.clear()
             while self._jobs:
-                batch = self._take_batch()
-                self._place(batch)
-                await self._commit(batch)
+                await self._write_batch()
+
+    async def _write_batch(self) -> None:
+        # Its messages are let go of when it ends, not when the next one begins.
+        batch = self._take_batch()
+        self._place(batch)
+        await self._commit(batch)
 
     def _take_batch(self) -> list[Job]:
         taken, size_bytes = 0, 0

@@ -19,7 +19,7 @@ from ledger.token import (
 )
 from relay.mail import Copy
 from relay.sign import Seal, Signable, make_signable, sign_copy
-from relay.template import Link, Slot, SlotEncoding, SlotKind, Span, Template
+from relay.template import LONG_BYTES, Link, Slot, SlotEncoding, SlotKind, Span, Template
 
 _BASE64 = SlotEncoding.BASE64
 
@@ -59,14 +59,16 @@ def stamp_copy(template: Template, copy: Copy, key: TokenKey, seal: Seal | None 
 def prepare_layout(template: Template, layout: int, *, anonymous: bool) -> Prepared:
     """Return the layout of that index made ready, for as many copies of the kind as there are."""
     links = {link.number: link for link in template.links}
-    constants: list[list[bytes]] = [[]]
+    original = template.original
+    kept = original if len(original) < LONG_BYTES else memoryview(original)
+    constants: list[list[bytes | memoryview]] = [[]]
     slots: list[Slot] = []
     for segment in template.layouts[layout].segments:
         if isinstance(segment, bytes):
             constants[-1].append(segment)
         elif isinstance(segment, Span):
             start, end = segment
-            constants[-1].append(template.original[start:end])
+            constants[-1].append(kept[start:end])
         else:
             slots.append(segment)
             constants.append([])

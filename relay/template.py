@@ -14,6 +14,9 @@ from relay.verdict import Clicks, PassThrough
 TEMPLATE_VERSION = 2
 """1 had no `signing`."""
 
+LONG_BYTES = 256 * 1024
+"""Stretches of what is longer are looked at where they stand; of less a copy is made sooner."""
+
 
 class SlotKind(StrEnum):
     """What a blank is for."""
@@ -124,13 +127,14 @@ class Layout:
 
     def fill(self, original: bytes, token: bytes) -> bytes:
         """Return the layout of `original` with one and the same token in every slot."""
-        pieces: list[bytes] = []
+        pieces: list[bytes | memoryview] = []
+        kept = original if len(original) < LONG_BYTES else memoryview(original)
         for segment in self.segments:
             if isinstance(segment, bytes):
                 pieces.append(segment)
             elif isinstance(segment, Span):
                 start, end = segment
-                pieces.append(original[start:end])
+                pieces.append(kept[start:end])
             else:
                 pieces.append(segment.fill(token))
         return b"".join(pieces)

@@ -17,7 +17,7 @@ from relay.mime.charset import MASKED, Charset, find_charset
 from relay.mime.quanta import decode_base64, splice_base64
 from relay.mime.quoted import decode_quoted, splice_quoted
 from relay.mime.segments import Draft
-from relay.template import Edit, Segment, Slot
+from relay.template import LONG_BYTES, Edit, Segment, Slot
 from relay.verdict import PassReason, PassThrough
 
 MAX_LINE = 998  # RFC 5322 2.1.1, without its line end
@@ -102,10 +102,12 @@ def decodes_to(raw: bytes, entity: Entity, spliced: Spliced) -> bool:
 
     Law: decode_body has that text then.
     """
+    encoding = _ENCODINGS.get(entity.encoding)
+    if encoding is TransferEncoding.IDENTITY:
+        same_length = entity.end - entity.body == len(spliced.text)
+        return same_length and raw.startswith(spliced.text, entity.body)
     body = raw[entity.body : entity.end]
-    match _ENCODINGS.get(entity.encoding):
-        case TransferEncoding.IDENTITY:
-            return body == spliced.text
+    match encoding:
         case TransferEncoding.QUOTED:
             # What is kept was decoded before; only in what is written could an `=` encode nothing.
             written = [part for part in spliced.segments if isinstance(part, bytes)]
@@ -120,13 +122,14 @@ def decodes_to(raw: bytes, entity: Entity, spliced: Spliced) -> bool:
 
 def apply_edits(text: bytes, edits: Sequence[Edit]) -> bytes:
     """Return a text with edits, in order, made and one and the same token in every blank."""
-    pieces: list[bytes | Slot] = []
+    pieces: list[bytes | memoryview | Slot] = []
+    kept = text if len(text) < LONG_BYTES else memoryview(text)
     at = 0
     for start, end, written in edits:
-        pieces += (text[at:start], *written)
+        pieces += (kept[at:start], *written)
         at = end
-    pieces.append(text[at:])
-    return b"".join([piece if isinstance(piece, bytes) else _TOKEN for piece in pieces])
+    pieces.append(kept[at:])
+    return b"".join([_TOKEN if isinstance(piece, Slot) else piece for piece in pieces])
 
 
 _TOKEN = b"A" * TOKEN_CHARACTERS
