@@ -55,6 +55,7 @@ prove-faults: setup   ## an upstream with every fault; SEED=2 draws anew
 prove-collector: setup ## forged links, how long pixels take, 500 kills, a ledger that is away; SEED=2 draws anew
 	FORGERIES=1000000 SEED=$(SEED) $(PROVE) tests/collector/test_forgeries.py
 	SAMPLES=100000 CLIENTS=8 $(PROVE) tests/collector/test_timing.py
+	EXAMPLES=1000 SEED=$(SEED) $(PROVE) tests/collector/console/api/test_schemathesis.py
 	$(BIN)/python -m tests.durability.hits 500 --seed $(SEED)
 	TEST_LEDGER_AWAY=60 $(PROVE) tests/durability/test_hits.py -k locked
 	TEST_WORKER_KILLS=100 $(PROVE) tests/durability/test_workers.py -k killed

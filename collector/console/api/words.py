@@ -110,7 +110,7 @@ Reasons = Annotated[
 # PostgreSQL keeps no NUL in a text.
 _NO_NUL = r"^[^\x00]*$"
 Word = Annotated[str, StringConstraints(max_length=_MAX_WORD, pattern=_NO_NUL)]
-Cursor = Annotated[Word, Field(json_schema_extra={"format": "cursor"})]
+Cursor = Annotated[str, WithJsonSchema({"type": "string", "format": "cursor"})]
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE)]
 
 

@@ -203,11 +203,14 @@ async def start_console(
 ) -> AsyncIterator[Callable[..., Awaitable[Console]]]:
     async with AsyncExitStack() as closing:
 
-        async def start(rules: Iterable[dict[str, Any]] = (), **console: Any) -> Console:
+        async def start(
+            rules: Iterable[dict[str, Any]] = (), proxies: Sequence[str] = (), **console: Any
+        ) -> Console:
             settings = Settings.model_validate(
                 {
                     "server": {"state_dir": tmp_path},
                     "console": {"listen": ["127.0.0.1:0"], **console},
+                    "collector": {"trusted_proxies": list(proxies)},
                     "rule": list(rules),
                 }
             )
