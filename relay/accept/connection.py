@@ -106,6 +106,11 @@ class Connection(SMTP):
     def _in_transaction(self) -> bool:
         """Whether a client that is sent away loses something."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether the client is not there to hear an answer, as far as that can be known."""
+        return self._writer.transport.is_closing() or self._reader.at_eof()
+
     def speak_for(self, peer: IPAddress | None) -> None:
         """Take the word of a proxy for who the client is, before the connection is made."""
         self.peer, self._spoken_for = peer, True

@@ -24,6 +24,7 @@ from relay.accept.login import Network, SignedIn, account_key, is_trusted, may_s
 from relay.accept.memory import Memory, Share
 from relay.accept.sasl import MECHANISMS, read_credential
 from relay.accept.sign_in import SignIn
+from relay.accept.unheard import Unheard
 from relay.mail import Client, Envelope, Submission
 from relay.reply import Reply
 
@@ -66,6 +67,7 @@ class Terms:
     recipients: Allowance | None = None
     """How many each account may write to; None: without limit."""
     memory: Memory = field(default_factory=Memory)
+    unheard: Unheard = field(default_factory=Unheard)
 
 
 @dataclass(slots=True)
@@ -297,7 +299,18 @@ class Session(Connection):
         if isinstance(raw, Reply):
             return raw
         self._junk = 0
-        return await self._door.take_in(self._terms.take_in(self._submission(transaction, raw)))
+        submission = self._submission(transaction, raw)
+        told = self._terms.unheard.take(submission)
+        if told is not None:
+            _log.info("submission.repeated", client=str(self.peer), reply=str(told))
+            return told
+        return await self._door.take_in(self._taken_in(submission))
+
+    async def _taken_in(self, submission: Submission) -> Reply:
+        reply = await self._terms.take_in(submission)
+        if self.gone:
+            self._terms.unheard.keep(submission, reply)
+        return reply
 
     async def _read_content(self, share: Share) -> bytes | Reply:
         await self._say(b"354 End data with <CR><LF>.<CR><LF>\r\n")
