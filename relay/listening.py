@@ -14,6 +14,7 @@ from typing import Any
 from config.settings import Settings
 from ledger.address import matches_account
 from ledger.engine import Store, sqlite_file
+from ledger.room import has_room
 from relay.accept.allowance import Allowance
 from relay.accept.certificate import Certificate
 from relay.accept.checks import Elsewhere, Users
@@ -21,7 +22,6 @@ from relay.accept.connection import Tls
 from relay.accept.door import Door
 from relay.accept.entrance import Entrance
 from relay.accept.memory import Memory
-from relay.accept.room import has_room
 from relay.accept.session import Session, Terms
 from relay.accept.sign_in import SignIn
 from relay.configured import upstreams_of

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 
 from ledger.engine import Store
-from relay.accept.room import has_room
+from ledger.room import has_room
 
 _LOOK_S = 0.1
 """What is under way when room becomes short writes some 30 KB a transaction to each log."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.accept.room import has_room
+from ledger.room import has_room
 
 MB = 1024 * 1024
 
