@@ -13,6 +13,7 @@ from ledger.schema import events
 
 _EPOCH = date(1970, 1, 1)
 _DAY_US = 86_400_000_000
+_TYPES = tuple(sorted(set(EventType) - {EventType.RECLASSIFIED}))
 _MACHINES = tuple(agent.value for agent in Agent if agent.machine)
 
 
@@ -44,7 +45,8 @@ async def count_days(
         .where(
             at >= _days(since) * _DAY_US,
             at < _days_before(until) * _DAY_US,
-            events.c.type != EventType.RECLASSIFIED.value,
+            # Named, so that an index on the type serves.
+            events.c.type.in_(_TYPES),
         )
         .group_by(day, events.c.type)
         .order_by(day, events.c.type)

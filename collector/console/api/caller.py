@@ -74,8 +74,8 @@ def _secret_of(request: web.Request) -> str:
         return secret.strip()
     raise ProblemError(
         HTTPStatus.UNAUTHORIZED,
-        "Nothing was done. This request has no token; make one with `indicia token create NAME` "
-        "and send it as `Authorization: Bearer TOKEN`.",
+        "Nothing was done. This request has no token; make one with `indicia token create NAME "
+        "--scope read` and send it as `Authorization: Bearer TOKEN`.",
         headers={"WWW-Authenticate": _CHALLENGE},
     )
 
@@ -95,6 +95,6 @@ def _refused(request: web.Request) -> ProblemError:
     return ProblemError(
         HTTPStatus.UNAUTHORIZED,
         "Nothing was done. Nobody has this token; it was revoked, or it is cut off. Make one with "
-        "`indicia token create NAME`.",
+        "`indicia token create NAME --scope read`.",
         headers={"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'},
     )

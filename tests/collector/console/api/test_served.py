@@ -1,9 +1,12 @@
 """The API as a part of the console."""
 
+import asyncio
 import re
 from typing import Any
 
+import pytest
 from sqlalchemy import text
+from yarl import URL
 
 from ledger.audit import select_audit
 
@@ -89,3 +92,36 @@ async def test_openapi_json_is_for_everybody(make_program: Any) -> None:
     document = await stranger.get("/openapi.json")
     assert document["openapi"] == "3.1.0"
     assert "/messages/{send_id}" in document["paths"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/api/../messages",
+        "/api/%2e%2e/messages",
+        "/api/./../captured",
+        "/api/v1/../../captured/1001",
+        "/api/..%2fmessages",
+        "/api%2F..%2Fmessages",
+        "/%61pi/../messages",
+        "//api/../messages",
+        "/api/;/../messages",
+        "/api/\\..\\messages",
+        "http://elsewhere.example/api/../messages",
+        "/messages?/api/",
+        "/messages#/api/",
+    ],
+)
+async def test_no_spelling_of_a_path_leads_past_the_sign_in_to_a_page(
+    program: Any, target: str
+) -> None:
+    url = URL(program.base)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    request = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    writer.write(request.encode())
+    async with asyncio.timeout(10):
+        answer = (await reader.read()).decode()
+    writer.close()
+    await writer.wait_closed()
+    assert re.match(r"HTTP/1\.1 (303|400|401|404|421) ", answer), answer
+    assert "Our offer" not in answer
