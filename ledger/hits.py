@@ -6,7 +6,7 @@ Law: recording the same hit again changes nothing.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,7 +38,10 @@ _DELETE_SPILLED = delete(spilled_hits).where(
 )
 _WAITING = (
     select(hits)
-    .where(hits.c.waiting, hits.c.copy_id.in_(select(copies.c.copy_id)))
+    # In the words of ix_hits_waiting, or SQLite does not take it: it goes through all hits then.
+    .where(
+        text("waiting"), select(copies.c.copy_id).where(copies.c.copy_id == hits.c.copy_id).exists()
+    )
     .order_by(hits.c.at, hits.c.hit_id)
     .limit(bindparam("most"))
 )

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert
+from sqlalchemy.dialects import sqlite
 
+from ledger import hits as hits_of_ledger
 from ledger import schema
 from ledger.engine import Store
 from ledger.event import Event, EventType
@@ -128,6 +130,15 @@ async def test_what_was_set_aside_waits_no_more_until_it_is_tried_again(ledger: 
     assert await ledger.transact(try_again) == 1
     assert await waiting(ledger) == ["H1", "H2"]
     assert await ledger.transact(try_again) == 0
+
+
+async def test_what_waits_is_found_by_its_own_index_and_not_among_all_hits(ledger: Store) -> None:
+    statement = str(hits_of_ledger._WAITING.compile(dialect=sqlite.dialect()))
+    async with ledger.read() as connection:
+        plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (9, 0))
+    steps = [row.detail for row in plan]
+    assert steps[0] == "SCAN hits USING INDEX ix_hits_waiting"
+    assert all(" USING " in step for step in steps if "hits" in step)
 
 
 async def test_the_spill_gives_back_what_it_took_once(tmp_path: Path) -> None:
