@@ -24,6 +24,7 @@ from collector.console.guard import Handler, add_headers, for_pages, refuse_stra
 from collector.console.health import tell_alive, tell_ready
 from collector.console.login import show_sign_in, sign_in, sign_out
 from collector.console.messages import show_message, show_messages
+from collector.console.metrics import METER, Meter, tell_metrics
 from collector.console.mine import show_mine
 from collector.console.page import STATIC, render_page, set_up_pages
 from collector.console.pair import Decide
@@ -65,6 +66,7 @@ _TITLES = {
 _ROUTES = (
     web.get("/healthz", tell_alive),
     web.get("/readyz", tell_ready),
+    web.get("/metrics", tell_metrics),
     web.get("/login", show_sign_in, allow_head=False),
     web.post("/login", sign_in),
     web.post("/logout", sign_out),
@@ -130,6 +132,7 @@ def build_console(settings: Settings, stores: Stores, decide: Decide) -> web.App
         signing_key=load_keys(settings.keys_dir).current,
         bases=(settings.tracking.base_url, *(one.base_url for one in settings.tracking_host)),
     )
+    app[METER] = Meter(stores.ledger, stores.spool, settings.server.state_dir / "spill.db")
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_live_pages)
     app.on_cleanup.append(_close_door)

@@ -16,8 +16,8 @@ from config.kinds import is_loopback
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-PROBES = frozenset({"/healthz", "/readyz"})
-"""Asked by machines that know an address and no name."""
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked by machines that know an address and no name; of figures, metrics says who may."""
 
 STATIC_PATH = "/static/"
 """What pages are drawn with; nothing of anybody's mail."""

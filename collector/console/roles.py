@@ -11,7 +11,7 @@ _EVERYBODY = frozenset(Role)
 _OVERSEERS = frozenset({Role.ADMIN, Role.AUDITOR})
 _ADMINS = frozenset({Role.ADMIN})
 
-OPEN = frozenset({"/healthz", "/readyz", "/login", "/static"})
+OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/login", "/static"})
 """Routes that answer strangers, and so every role."""
 
 MAY: Mapping[str, frozenset[Role]] = {

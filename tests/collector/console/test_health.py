@@ -12,7 +12,7 @@ from collector.console import health
 async def test_it_is_alive_and_ready(console: Any) -> None:
     stranger = await console.stranger()
     assert (await stranger.get("/healthz"))[:2] == (200, "ok\n")
-    assert (await stranger.get("/readyz"))[:2] == (200, "ledger: ok\nspool: ok\n")
+    assert (await stranger.get("/readyz"))[:2] == (200, "ledger: ok\nspool: ok\ndisk: ok\n")
 
 
 async def test_a_store_that_is_broken_makes_it_not_ready(console: Any) -> None:
@@ -22,7 +22,7 @@ async def test_a_store_that_is_broken_makes_it_not_ready(console: Any) -> None:
     database.execute("DROP TABLE spooled_copies")
     database.commit()
     database.close()
-    told = (503, "ledger: ok\nspool: can not be read\n")
+    told = (503, "ledger: ok\nspool: can not be read\ndisk: ok\n")
     assert (await stranger.get("/readyz"))[:2] == told
     assert (await stranger.get("/healthz"))[0] == 200
 
@@ -48,14 +48,35 @@ async def test_a_store_that_does_not_answer_makes_it_not_ready(
             await ready.wait()
         status, text, _ = await stranger.get("/readyz")
         done.set()
-    assert (status, text) == (503, "ledger: can not be read\nspool: ok\n")
+    assert (status, text) == (503, "ledger: can not be read\nspool: ok\ndisk: ok\n")
     assert (await stranger.get("/readyz"))[0] == 200
 
 
 async def test_mail_that_can_not_be_stored_makes_it_not_ready(console: Any) -> None:
     stranger = await console.stranger()
     console.stores.spool.fault = "disk I/O error"
-    told = (503, "ledger: ok\nspool: can not be written\n")
+    told = (503, "ledger: ok\nspool: can not be written\ndisk: ok\n")
     assert (await stranger.get("/readyz"))[:2] == told
     console.stores.spool.fault = None
     assert (await stranger.get("/readyz"))[0] == 200
+
+
+async def test_a_ledger_that_was_taken_away_makes_it_not_ready(console: Any) -> None:
+    stranger = await console.stranger()
+    assert (await stranger.get("/readyz"))[0] == 200
+    file = console.settings.server.state_dir / "ledger.db"
+    file.rename(file.with_name("moved.db"))
+    told = (503, "ledger: is not where it was\nspool: ok\ndisk: ok\n")
+    assert (await stranger.get("/readyz"))[:2] == told
+    file.with_name("moved.db").rename(file)
+    assert (await stranger.get("/readyz"))[0] == 200
+
+
+async def test_a_disk_that_is_short_makes_it_not_ready(
+    console: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = await console.stranger()
+    monkeypatch.setattr(health, "has_room", lambda _folder, _size: False)
+    told = (503, "ledger: ok\nspool: ok\ndisk: has no room for more mail\n")
+    assert (await stranger.get("/readyz"))[:2] == told
+    assert (await stranger.get("/healthz"))[0] == 200
