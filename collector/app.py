@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +24,7 @@ from collector.recipient import RecipientPage
 from collector.request import Request
 from collector.settling import Settling
 from collector.target import Confirm, Leaf, Mine, Page
+from collector.telling import telling
 from collector.wishes import Places, Terms, Wishes
 from config.settings import Settings
 from ledger import schema
@@ -76,8 +77,10 @@ async def run_collector(
         tasks.append(asyncio.create_task(gateways.follow(), name="collector.gateways"))
     place = Place(settings.collector.listen, settings.collector.trusted_proxies, part.sockets)
     try:
-        async with listen(place, collect.take_request) as ports:
-            yield ports
+        async with AsyncExitStack() as beside:
+            if part.judges:
+                await beside.enter_async_context(telling(settings, stores.ledger))
+            yield await beside.enter_async_context(listen(place, collect.take_request))
     finally:
         wishes.stop()
         ranges.stop()

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from config.derive import CAPTURED_CONTENT_S
-from config.kinds import Endpoint, is_loopback
+from config.kinds import Endpoint, is_loopback, url_host
 from config.locate import KeyPath, key_text
+from config.public import is_public, read_address
 from config.settings import Settings, Upstream
+from config.webhook import Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ def contradictions(settings: Settings) -> tuple[Contradiction, ...]:
         *_listens(settings),
         *_stores(settings),
         *_retention(settings),
+        *_webhooks(settings),
     )
 
 
@@ -239,3 +242,27 @@ def _retention(settings: Settings) -> Iterator[Contradiction]:
         beside: KeyPath = ("tracking", "anonymous_min")
         why = "is less than two days, and anonymous events are told a day later"
         yield Contradiction(events, beside, why, f"write {_LEAST_EVENTS_S} or more")
+
+
+def _webhooks(settings: Settings) -> Iterator[Contradiction]:
+    urls: dict[str, int] = {}
+    for number, webhook in enumerate(settings.webhook):
+        path: KeyPath = ("webhook", number, "url")
+        other = urls.setdefault(webhook.url, number)
+        if other != number:
+            why = f"is the URL of webhook[{other}] too"
+            mend = "write all its events in one table"
+            yield Contradiction(path, ("webhook", other, "url"), why, mend)
+        if not webhook.allow_private:
+            yield from _private(path, webhook)
+
+
+def _private(path: KeyPath, webhook: Webhook) -> Iterator[Contradiction]:
+    beside: KeyPath = (*path[:-1], "allow_private")
+    host = url_host(webhook.url)
+    address = read_address(host)
+    mend = "write another, or allow_private = true"
+    if is_loopback(host) or (address is not None and not is_public(address)):
+        yield Contradiction(path, beside, "is on no public address", mend)
+    elif webhook.url.startswith("http:"):
+        yield Contradiction(path, beside, "is not https", mend)

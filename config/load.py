@@ -31,6 +31,8 @@ _STAND_INS: Mapping[object, object] = {
     "domain": "localhost",
     "selector": "x",
     "private_key_file": "?",
+    "url": "https://localhost",
+    "secret": f"whsec_{'A' * 32}",
 }
 """So that the rest of a table that lacks a required key is looked at too."""
 

@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
 from config.kinds import Kind, Later
-from config.settings import Section, Settings
+from config.section import Section
+from config.settings import Settings
 
 _UNITS = {"_s": "seconds", "_bytes": "bytes", "_length": "characters"}
 

@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -41,19 +41,13 @@ from config.kinds import (
     TrackingBase,
     later,
 )
+from config.section import Section
+from config.webhook import Webhook
 from ledger.mode import TrackingMode
 
 Table = Mapping[str, object]
 UpstreamTls = Literal["starttls", "implicit", "opportunistic", "none"]
 UpstreamAuth = Literal["password", "xoauth2", "certificate", "none"]
-
-
-class Section(BaseModel):
-    """One table of the file."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True
-    )
 
 
 class Server(Section):
@@ -310,7 +304,7 @@ class Console(Section):
     public_url: BaseUrl = "http://127.0.0.1:8026"
     """Where people reach the console: the start of sign-in links. Without it: the first address of
     `console.listen`."""
-    oidc: Annotated[Table, later()] = {}
+    oidc: Annotated[Table, later()] = Field(default={})
     """Sign-in by an OpenID provider."""
 
 
@@ -354,8 +348,7 @@ class Settings(BaseSettings):
     console: Console = Console()
     notices: Annotated[Table, later()] = {}
     """When people are told of an open or click."""
-    webhook: Annotated[tuple[Table, ...], later()] = ()
-    """Programs that are told of events."""
+    webhook: tuple[Webhook, ...] = ()
     privacy: Privacy = Privacy()
 
     @model_validator(mode="before")

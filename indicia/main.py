@@ -29,6 +29,7 @@ from indicia.commands.show import show
 from indicia.commands.signin import signin
 from indicia.commands.token import token
 from indicia.commands.user import user
+from indicia.commands.webhook import webhook
 from indicia.failure import NOT_HELD, USAGE, Failure
 
 app = typer.Typer(
@@ -52,6 +53,7 @@ app.add_typer(token, name="token")
 app.add_typer(audit, name="audit")
 app.add_typer(policy, name="policy")
 app.add_typer(consent, name="consent")
+app.add_typer(webhook, name="webhook")
 app.add_typer(db, name="db")
 app.add_typer(sandbox, name="sandbox")
 

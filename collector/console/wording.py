@@ -314,6 +314,7 @@ _ACTIONS = {
     "policy.rule_removed": "removed the rule",
     "consent.told": "recorded the consent of",
     "consent.imported": "imported consents",
+    "webhook.resent": "had webhooks told again",
     "queue.retried": "had the relay try again",
     "queue.held": "held in the queue",
     "queue.released": "released in the queue",
