@@ -1,14 +1,14 @@
 """The relay beside Postfix: delivered mails a second and CPU a mail, in turns.
 
-`python bench/relay/run.py [--case 5k,60k,fan] [--rounds 3] [--peers postfix,indicia]`
+`python bench/relay/run.py [--case 5k,60k,fan] [--rounds 3] [--peers postfix,indicia,indicia-2]`
 5k and 60k: ten clients send HTML of that size with five and sixty links, each to one recipient.
 fan: four clients send 60 KB with sixty links to a hundred recipients, of whom each gets a copy
 with his own pixel and links; Postfix sends a hundred plain copies.  Figures are then a copy's.
 
 Load, sink, Postfix and the counting of CPU are those of ../shared/bench.  Indicia runs as
-`indicia relay`, tracking on, both stores durable.  CPU is that of the whole process tree until
-it is quiet, what the ledger costs included.  Every round runs each peer once; ratios are taken
-within a round; figures are minimum/median/maximum over the rounds.
+`indicia relay`, tracking on, both stores durable; indicia-2 is two processes of it.  CPU is that
+of the whole process tree until it is quiet, what the ledger costs included.  Every round runs each
+peer once; ratios are taken within a round; figures are minimum/median/maximum over the rounds.
 """
 
 import argparse
@@ -216,6 +216,7 @@ def main() -> None:
         known = peers.PEERS | {
             "postfix": partial(peers.postfix, **one_each),
             "indicia": partial(indicia, peers, "indicia", ()),
+            "indicia-2": partial(indicia, peers, "indicia-2", ("--workers", "2")),
         }
         starts = {peer: known[peer] for peer in given.peers.split(",")}
         run_case(shared, name, starts, given.rounds)
