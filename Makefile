@@ -57,6 +57,7 @@ prove-collector: setup ## forged links, how long pixels take, 500 kills, a ledge
 	SAMPLES=100000 CLIENTS=8 $(PROVE) tests/collector/test_timing.py
 	EXAMPLES=1000 SEED=$(SEED) $(PROVE) tests/collector/console/api/test_schemathesis.py
 	$(BIN)/python -m tests.durability.hits 500 --seed $(SEED)
+	$(BIN)/python -m tests.durability.webhooks 100000 200
 	TEST_LEDGER_AWAY=60 $(PROVE) tests/durability/test_hits.py -k locked
 	TEST_WORKER_KILLS=100 $(PROVE) tests/durability/test_workers.py -k killed
 
