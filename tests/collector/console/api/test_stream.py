@@ -3,13 +3,16 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import pytest
 
+from collector.console.app import run_console
+from indicia.judging import decide_by
 from ledger.api_tokens import revoke_api_token
 from ledger.audit import OPERATOR, Author
 from ledger.event import EventType
@@ -124,6 +127,19 @@ async def test_a_number_of_a_record_that_was_made_anew_is_the_present(program: A
         await program.console.record(event)
         _, _, told = await stream.next()
     assert told["event_id"] == event.event_id
+
+
+async def test_a_console_that_ends_sends_its_listeners_home(program: Any) -> None:
+    console = program.console
+    async with AsyncExitStack() as listening:
+        async with run_console(console.settings, console.stores, decide_by(console.settings)) as (
+            port,
+        ):
+            other = replace(program, base=f"http://127.0.0.1:{port}")
+            stream = await listening.enter_async_context(streaming(other))
+            assert (await stream.next())[1] == "hello"
+        # Had it waited for them to go, they would have been cut off.
+        assert (await stream.next())[2] is None
 
 
 @pytest.mark.parametrize("last", ["5", "x", "Zm9vIDE"])
