@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from ledger import schema
+from ledger.address import parse_address
 from ledger.days import DayEvent, insert_day_events, tell_days
 from ledger.deliveries import (
     Again,
@@ -31,6 +33,7 @@ from ledger.deliveries import (
 from ledger.engine import Store
 from ledger.event import Agent, Event, EventType
 from ledger.events import RecordedEvent, insert_events, record_events
+from ledger.forget import find_traces, forget_address
 from ledger.migrate import open_store
 from ledger.relabelled import relabel_events
 from ledger.story import Relabelling
@@ -188,6 +191,19 @@ async def test_what_is_forgotten_or_purged_is_owed_no_more(ledger: Store) -> Non
     assert left.event is None
     await end(ledger, [left], Dropped())
     assert names(await due(ledger)) == ["e2"]
+
+
+async def test_of_who_is_forgotten_nothing_is_told_and_of_others_all(ledger: Store) -> None:
+    await configure(ledger, ALL)
+    other = replace(an_event("e2", "S2"), recipient="c@example.org")
+    await record(ledger, an_event("e1"), other, an_event("e3"))
+    traces = await find_traces(ledger, parse_address("b@example.org"), ())
+    await forget_address(ledger, traces, AT, b"k" * 32)
+    told = []
+    while found := await due(ledger):
+        told += names(found)
+        await end(ledger, found, Dropped())
+    assert told == [None, "e2", None]
 
 
 async def test_a_relabelling_and_a_day_that_is_over_are_owed_too(ledger: Store) -> None:
