@@ -4,8 +4,6 @@ What comes from outside is shown without control characters, so that no subject 
 terminal, and no cell of a table becomes a formula in a spreadsheet.
 """
 
-import csv
-import io
 import json
 import re
 import sys
@@ -15,9 +13,9 @@ from typing import Annotated
 
 import typer
 
+from ledger.cells import csv_line
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-# Spreadsheets run what begins so (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
@@ -43,28 +41,7 @@ def print_json(row: Mapping[str, object]) -> None:
 
 def print_csv(cells: Iterable[object]) -> None:
     """Print one row: every cell quoted (RFC 4180), none a formula."""
-    line = io.StringIO()
-    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="").writerow(map(csv_cell, cells))
-    print_line(line.getvalue())
-
-
-def csv_cell(value: object) -> str:
-    """Return a value as a cell.
-
-    Law: no cell begins with a character that makes it a formula.
-    """
-    match value:
-        case None:
-            text = ""
-        case bool():
-            text = "true" if value else "false"
-        case str():
-            text = value
-        case Mapping() | Sequence():
-            text = json.dumps(value, ensure_ascii=False) if value else ""
-        case _:
-            text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    print_line(csv_line(cells))
 
 
 def plain_text(text: object) -> str:

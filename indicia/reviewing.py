@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 
@@ -11,7 +11,7 @@ from indicia.failure import USAGE, Failure
 from indicia.printing import Format, columns, print_csv, print_json, print_line
 from indicia.storage import existing_stores
 from indicia.wording import tell_more, tell_what, tell_who
-from ledger.address import Address, AddressError, parse_address
+from ledger.cells import EVENT_KEYS
 from ledger.engine import Store
 from ledger.event import (
     MESSAGE_KEYS,
@@ -19,10 +19,10 @@ from ledger.event import (
     EventType,
     event_object,
     message_objects,
-    read_event_type,
     read_instant,
 )
 from ledger.events import EventFilter, select_events
+from ledger.lookup import Asked, AskedError, read_lookup
 
 PAGE_EVENTS = 500
 LOOK_AGAIN_S = 0.5
@@ -36,12 +36,6 @@ _KINDS: dict[str, frozenset[EventType]] = {
 }
 _WIDTHS = (19, 12, 30, 30, 28)
 _HEAD = ("time (UTC)", "what", "who", "sender", "subject", "more")
-_OF_RELABELLING = ("relabels", "label_before")
-_EVENT_KEYS = (
-    *(one.name for one in fields(Event) if one.name not in _OF_RELABELLING),
-    "machine",
-)
-"""The columns of CSV; a re-labelling is told there by its type and its label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +49,17 @@ class Review:
     follow: bool = False
 
 
-def read_wanted(
-    *,
-    since: str | None,
-    recipient: str | None,
-    sender: str | None,
-    message_id: str | None,
-    types: Sequence[str],
-) -> EventFilter:
+def read_wanted(asked: Asked) -> EventFilter:
     """Return the filter that the options of a command say.  Raises Failure."""
-    return EventFilter(
-        since=None if since is None else read_since(since, datetime.now(UTC)),
-        recipient=None if recipient is None else _address(recipient),
-        sender=None if sender is None else _address(sender),
-        message_id=message_id,
-        types=frozenset(map(_event_type, types)),
-    )
+    for name, texts in asked.items():
+        if not all(text.strip() for text in texts):
+            msg = f"--{name.replace('_', '-')} is empty; write what is looked for, or leave it out"
+            raise Failure(msg, USAGE)
+    try:
+        return read_lookup(asked, datetime.now(UTC))
+    except AskedError as error:
+        msg = f"--{error.name.replace('_', '-')}: {error}"
+        raise Failure(msg, USAGE) from None
 
 
 def read_since(text: str, now: datetime, option: str = "--since") -> datetime:
@@ -139,7 +128,7 @@ def _print_head(asked: Review) -> None:
         case Format.CSV, "messages":
             print_csv(MESSAGE_KEYS)
         case Format.CSV, _:
-            print_csv(_EVENT_KEYS)
+            print_csv(EVENT_KEYS)
         case Format.JSON, _:
             pass
 
@@ -152,7 +141,7 @@ def _events_as_json(events: Sequence[Event]) -> None:
 def _events_as_csv(events: Sequence[Event]) -> None:
     for event in events:
         shown = event_object(event)
-        print_csv(shown.get(key) for key in _EVENT_KEYS)
+        print_csv(shown.get(key) for key in EVENT_KEYS)
 
 
 def _events_as_table(events: Sequence[Event]) -> None:
@@ -191,18 +180,3 @@ _PRINTERS: dict[tuple[bool, Format], Callable[[Sequence[Event]], None]] = {
 def _row(event: Event, what: str, who: str, more: str) -> str:
     at = f"{event.timestamp.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     return columns((at, what, who, event.sender or "<>", event.subject or "", more), _WIDTHS)
-
-
-def _address(text: str) -> Address:
-    try:
-        return parse_address(text)
-    except AddressError as error:
-        raise Failure(str(error), USAGE) from None
-
-
-def _event_type(text: str) -> EventType:
-    try:
-        return read_event_type(text)
-    except ValueError as error:
-        msg = f"--type {error}"
-        raise Failure(msg, USAGE) from None

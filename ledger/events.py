@@ -4,7 +4,7 @@ Law: recording the same event again changes nothing.
 A page is cut by the number of an event, its place in the order of recording.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -61,6 +61,12 @@ class EventFilter:
     message_id: str | None = None
     """With or without angle brackets."""
     send_id: str | None = None
+    subject: str | None = None
+    """A part of it, in upper or lower case."""
+    url: str | None = None
+    """A part of the link that was clicked, as `subject`."""
+    reply: str | None = None
+    """A part of what the upstream said, as `subject`."""
     owner: Owner | None = None
     """Of mail that this person sent or signed in to send."""
     types: frozenset[EventType] = frozenset()
@@ -166,6 +172,7 @@ def _conditions(wanted: EventFilter) -> list[ColumnElement[bool]]:
         conditions.append(events.c.message_id == wanted.message_id.strip().strip("<>"))
     if wanted.send_id is not None:
         conditions.append(events.c.send_id == wanted.send_id)
+    conditions.extend(parts_of(wanted))
     if wanted.owner is not None:
         conditions.append(of_owner_events(wanted.owner))
     if wanted.types:
@@ -175,6 +182,18 @@ def _conditions(wanted: EventFilter) -> list[ColumnElement[bool]]:
     if wanted.classifications:
         conditions.append(events.c.classification.in_(sorted(wanted.classifications)))
     return conditions
+
+
+def parts_of(wanted: EventFilter) -> Iterator[ColumnElement[bool]]:
+    """Give the conditions of texts of which a part is asked for."""
+    for column, part in (
+        (events.c.subject, wanted.subject),
+        (events.c.url, wanted.url),
+        (events.c.reply, wanted.reply),
+    ):
+        if part is not None:
+            # SQLite's LIKE takes no notice of case; lower() on both sides takes twice the time.
+            yield column.contains(part, autoescape=True)
 
 
 def _concerns(recipient_key: str) -> ColumnElement[bool]:

@@ -50,6 +50,7 @@ from ledger.schema import (
     sessions,
     sign_in_links,
 )
+from ledger.views import forget_views
 
 FORGOTTEN = "candidate_forgotten"
 """The reason of a shared event one of whose candidates is forgotten."""
@@ -142,6 +143,7 @@ def _erase_person(connection: Connection, traces: Traces) -> None:
     erased = 0
     for table in (sessions, sign_in_links):
         connection.execute(delete(table).where(table.c.person_key == key))
+    forget_views(connection, traces.address)
     days = or_(day_events.c.sender_key == key, day_events.c.recipient_key == key)
     for table, mine in ((people, people.c.key == key), (day_events, days)):
         erased = connection.execute(delete(table).where(mine)).rowcount

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, distinct, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.event import Agent, Attribution, EventType
@@ -61,10 +61,7 @@ async def summarise_received(
     connection: AsyncConnection, recipient_key: str, owner: Owner | None = None
 ) -> Received:
     """Return the whole of it; with an owner, of his own mail alone."""
-    got = select(func.count(distinct(copies.c.send_id))).select_from(
-        copy_recipients.join(copies).join(sends)
-    )
-    count = await connection.scalar(got.where(_got(recipient_key, owner)))
+    count = await connection.scalar(_sends_to(recipient_key, owner))
     acts = await _acts(connection, _his_acts(recipient_key, owner))
     return Received(
         count or 0,
@@ -82,25 +79,19 @@ async def list_received(
     owner: Owner | None = None,
 ) -> tuple[ReceivedSend, ...]:
     """Return the sends to him, the latest first; `before` is the last `send_id` of a page."""
-    earlier: ColumnElement[bool] = true() if before is None else sends.c.send_id < before
-    statement = (
-        select(
-            sends.c.send_id,
-            sends.c.accepted_at,
-            sends.c.sender,
-            sends.c.subject,
-            # A recipient is in one copy of a send.
-            func.min(copies.c.mode),
-        )
-        .select_from(copy_recipients.join(copies).join(sends))
-        .where(_got(recipient_key, owner), earlier)
-        .group_by(sends.c.send_id, sends.c.accepted_at, sends.c.sender, sends.c.subject)
-        .order_by(sends.c.send_id.desc())
-        .limit(limit)
-    )
-    found = [
-        ReceivedSend(*row[:4], TrackingMode(row[4])) for row in await connection.execute(statement)
-    ]
+    # A recipient is in one copy of a send.
+    mode = func.min(copies.c.mode).label("mode")
+    page = select(copies.c.send_id, mode).select_from(copy_recipients.join(copies))
+    page = page.where(copy_recipients.c.recipient_key == recipient_key)
+    if owner is not None:
+        page = page.join(sends).where(of_owner_sends(owner))
+    if before is not None:
+        page = page.where(copies.c.send_id < before)
+    page = page.group_by(copies.c.send_id).order_by(copies.c.send_id.desc()).limit(limit)
+    modes = {row.send_id: TrackingMode(row.mode) for row in await connection.execute(page)}
+    heads = select(sends.c.send_id, sends.c.accepted_at, sends.c.sender, sends.c.subject)
+    latest = heads.where(sends.c.send_id.in_(modes)).order_by(sends.c.send_id.desc())
+    found = [ReceivedSend(*row, modes[row.send_id]) for row in await connection.execute(latest)]
     return tuple([await _with_events(connection, one, recipient_key) for one in found])
 
 
@@ -108,9 +99,13 @@ _Row = tuple[str, str | None, int, datetime]
 """Type, classification, how often, when last."""
 
 
-def _got(recipient_key: str, owner: Owner | None) -> ColumnElement[bool]:
+def _sends_to(recipient_key: str, owner: Owner | None) -> Select[Any]:
     his = copy_recipients.c.recipient_key == recipient_key
-    return his if owner is None else and_(his, of_owner_sends(owner))
+    if owner is None:
+        # ix_copy_recipients_key alone: a recipient is in one copy of a send.
+        return select(func.count()).select_from(copy_recipients).where(his)
+    joined = copy_recipients.join(copies).join(sends)
+    return select(func.count()).select_from(joined).where(his, of_owner_sends(owner))
 
 
 def _his_acts(recipient_key: str, owner: Owner | None = None) -> ColumnElement[bool]:

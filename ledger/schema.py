@@ -62,6 +62,7 @@ __all__ = [
     "policy_changes",
     "queue_acts",
     "refused_facts",
+    "saved_views",
     "sends",
     "sessions",
     "sign_in_links",
@@ -100,8 +101,10 @@ sends = Table(
     Column("metadata", JSON, nullable=False),
     Index("ix_sends_time", "accepted_at"),
     Index("ix_sends_message_id", "message_id"),
-    # what somebody signed in to send
-    Index("ix_sends_account", "account"),
+    # what somebody signed in to send, the latest first
+    Index("ix_sends_account", "account", "send_id"),
+    # a part of a subject: looked through without the rest of the sends
+    Index("ix_sends_subject", "send_id", "subject"),
 )
 
 copies = Table(
@@ -215,6 +218,33 @@ events = Table(
     Index("ix_events_recipient", "recipient_key", "at"),
     Index("ix_events_sender", "sender_key", "at"),
     Index("ix_events_message_id", "message_id"),
+    # what happened of one kind; charts count from it alone
+    Index("ix_events_type", "type", "at", "classification", "upstream"),
+    # what one kind of agent did
+    Index(
+        "ix_events_classification",
+        "classification",
+        "at",
+        sqlite_where=text("classification IS NOT NULL"),
+        postgresql_where=text("classification IS NOT NULL"),
+    ),
+    # a part of a link, and of what an upstream said: looked through without the rest of the events
+    Index(
+        "ix_events_url",
+        "at",
+        "number",
+        "url",
+        sqlite_where=text("url IS NOT NULL"),
+        postgresql_where=text("url IS NOT NULL"),
+    ),
+    Index(
+        "ix_events_reply",
+        "at",
+        "number",
+        "reply",
+        sqlite_where=text("reply IS NOT NULL"),
+        postgresql_where=text("reply IS NOT NULL"),
+    ),
     # whether a hit is the first of its kind, or repeats a view
     Index("ix_events_copy", "copy_id", "type", "at"),
     sqlite_autoincrement=True,
@@ -365,6 +395,16 @@ people = Table(
     Column("send_as", JSON, nullable=False, comment="patterns of addresses, besides his own"),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
+)
+
+saved_views = Table(
+    "saved_views",
+    ledger,
+    Column("person", Text, primary_key=True, comment="Address.key of his account, or operator"),
+    Column("name", Text, primary_key=True),
+    Column("query", Text, nullable=False, comment="of the page of the log, as a URL has it"),
+    Column("saved_at", Instant, nullable=False),
+    comment="questions to the log that somebody asks again",
 )
 
 api_tokens = Table(

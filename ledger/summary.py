@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.event import Agent, EventType, format_instant
 from ledger.fact import unpack_verdict
+from ledger.figures import latest_sends
 from ledger.mode import TrackingMode
 from ledger.owner import Owner, of_owner_sends
 from ledger.schema import copies, copy_recipients, events, sends
@@ -93,7 +94,7 @@ async def list_summaries(
     if before is not None:
         page = page.where(sends.c.send_id < before)
     if owner is not None:
-        page = page.where(of_owner_sends(owner))
+        page = page.where(sends.c.send_id.in_(await latest_sends(connection, owner, limit, before)))
     rows = (await connection.execute(page.order_by(sends.c.send_id.desc()).limit(limit))).all()
     send_ids = [row.send_id for row in rows]
     people = await _recipients(connection, send_ids)

@@ -22,6 +22,7 @@ from collector.console.door import Door
 from collector.console.feed import show_feed, show_stories, stream_news
 from collector.console.guard import Handler, add_headers, for_pages, refuse_strangers
 from collector.console.health import tell_alive, tell_ready
+from collector.console.log import export_csv, export_ndjson, keep_view, remove_view, show_log
 from collector.console.login import show_sign_in, sign_in, sign_out
 from collector.console.messages import show_message, show_messages
 from collector.console.metrics import METER, Meter, tell_metrics
@@ -45,6 +46,7 @@ from collector.console.policy import (
 )
 from collector.console.queue import change_queue, show_queue
 from collector.console.recipient import show_recipient
+from collector.console.stats import show_stats
 from collector.console.watch import Watch
 from config.settings import Settings
 from ledger.keys import load_audit_key, load_keys
@@ -75,6 +77,12 @@ _ROUTES = (
     web.get("/live", stream_news, allow_head=False),
     web.get("/messages", show_messages),
     web.get("/messages/{send_id}", show_message),
+    web.get("/log", show_log),
+    web.get("/log/events.csv", export_csv, allow_head=False),
+    web.get("/log/events.ndjson", export_ndjson, allow_head=False),
+    web.post("/log/views", keep_view),
+    web.post("/log/views/remove", remove_view),
+    web.get("/stats", show_stats),
     web.get("/captured", show_captured),
     web.get(r"/captured/{copy_id:\d{1,19}}", show_captured_copy),
     web.get(r"/captured/{copy_id:\d{1,19}}/body", show_captured_body),

@@ -9,7 +9,10 @@ from collector.console.desk import DESK
 from collector.console.own import owner_for
 from collector.console.page import read_number, render_page
 from collector.console.stories import Numbered, tell_stories
-from ledger.events import EventFilter, select_events
+from collector.console.untracked import LATELY, tell_untracked
+from ledger.events import EventFilter, last_number, select_events
+from ledger.figures import recent_verdicts
+from ledger.reviewed import place_of, review_events
 
 PAGE_EVENTS = 200
 """About thirty mails with what was done with them: more than anybody reads at once."""
@@ -19,7 +22,10 @@ _RETRY_MS = 1000
 
 async def show_feed(request: web.Request) -> web.Response:
     """Show the latest events as stories; `before` is the number to go on from."""
-    return render_page(request, "feed.html", await _shown(request))
+    async with request.app[DESK].ledger.read() as connection:
+        verdicts = await recent_verdicts(connection, LATELY, owner_for(request))
+    shown = await _shown(request)
+    return render_page(request, "feed.html", {**shown, "lately": tell_untracked(verdicts)})
 
 
 async def show_stories(request: web.Request) -> web.Response:
@@ -52,11 +58,20 @@ async def stream_news(request: web.Request) -> web.StreamResponse:
 async def _shown(request: web.Request) -> dict[str, object]:
     before = read_number(request.query.get("before", ""))
     seen = read_number(request.query.get("seen", ""))
+    owner = owner_for(request)
     async with request.app[DESK].ledger.read() as connection:
-        wanted = EventFilter(owner=owner_for(request))
-        events = await select_events(connection, wanted, before=before, limit=PAGE_EVENTS)
+        if owner is None:
+            events = await select_events(
+                connection, EventFilter(), before=before, limit=PAGE_EVENTS
+            )
+            latest = events[0][0] if events else 0
+        else:
+            # In order of time, which of one person's mail has an index; of recording there is none.
+            place = None if before is None else await place_of(connection, before)
+            wanted = EventFilter(owner=owner)
+            events = await review_events(connection, wanted, before=place, limit=PAGE_EVENTS)
+            latest = await last_number(connection) if before is None else 0
     stories = tell_stories(events)
-    latest = events[0][0] if events else 0
     fresh = () if seen is None else tuple(one for one in stories if one.number > seen)
     return {
         "stories": stories,

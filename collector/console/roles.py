@@ -22,6 +22,13 @@ MAY: Mapping[str, frozenset[Role]] = {
     "GET /live": _EVERYBODY,
     "GET /messages": _EVERYBODY,
     "GET /messages/{send_id}": _EVERYBODY,
+    "GET /stats": _EVERYBODY,
+    "GET /log": _EVERYBODY,
+    "GET /log/events.csv": _EVERYBODY,
+    "GET /log/events.ndjson": _EVERYBODY,
+    # His own questions.
+    "POST /log/views": _EVERYBODY,
+    "POST /log/views/remove": _EVERYBODY,
     # The content of mail, whoever sent it.
     "GET /captured": _OVERSEERS,
     "GET /captured/{copy_id}": _OVERSEERS,

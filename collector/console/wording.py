@@ -51,6 +51,11 @@ def tell_label(event: Event) -> str:
     return _WHAT.get(event.classification or Agent.UNKNOWN, "something that can not be told")
 
 
+def tell_agent(agent: Agent) -> str:
+    """Return a kind of agent, to choose from."""
+    return _WHAT.get(agent, "not known")
+
+
 def tell_reason(code: str) -> str:
     """Return what a rule saw; a code of another version is shown as it is."""
     return REASON_WORDS.get(code, code.replace("_", " "))
@@ -305,6 +310,7 @@ _ACTIONS = {
     "token.created": "created the API token",
     "token.revoked": "revoked the API token",
     "send.viewed": "looked at the mail",
+    "log.exported": "exported the log",
     "copy.viewed": "read a captured copy of the mail",
     "tracking.withdrawn": "withdrew tracking of",
     "tracking.restored": "took back the withdrawal of",

@@ -35,6 +35,22 @@ def log(  # noqa: PLR0913 - typer reads each option from a parameter
     message_id: Annotated[
         str | None, typer.Option(metavar="ID", help="With or without brackets.")
     ] = None,
+    subject: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="A part of the subject.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="A part of the link that was clicked.")
+    ] = None,
+    reply: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="A part of what the upstream said.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="1h", help="Before then: an age, or an instant.")
+    ] = None,
+    classifications: Annotated[
+        list[str] | None,
+        typer.Option("--classification", metavar="AGENT", help="proxy, scanner, …; repeatable."),
+    ] = None,
     types: Annotated[
         list[str] | None,
         typer.Option("--type", metavar="TYPE", help="email.opened or opened; may be repeated."),
@@ -50,9 +66,18 @@ def log(  # noqa: PLR0913 - typer reads each option from a parameter
     from indicia.opening import read_settings
     from indicia.reviewing import Review, read_wanted, review
 
-    wanted = read_wanted(
-        since=since, recipient=recipient, sender=sender, message_id=message_id, types=types or []
-    )
-    wanted = replace(wanted, history=history)
+    said = {
+        "since": since,
+        "until": until,
+        "recipient": recipient,
+        "sender": sender,
+        "subject": subject,
+        "message_id": message_id,
+        "url": url,
+        "reply": reply,
+    }
+    asked = {name: [text] for name, text in said.items() if text is not None}
+    asked |= {"type": types or [], "classification": classifications or []}
+    wanted = replace(read_wanted(asked), history=history)
     chosen = Format.JSON if as_json else form
     review(read_settings(context), Review(kind.value, wanted, chosen, follow=follow))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indicia.printing import columns, csv_cell, plain_text, print_csv, print_json, table
+from indicia.printing import columns, plain_text, print_csv, print_json, table
+from ledger.cells import csv_cell
 
 
 @given(st.text())

@@ -28,8 +28,10 @@ Read = pytest.CaptureFixture[str]
 
 
 def wanted(**options: Any) -> EventFilter:
-    nothing = {"since": None, "recipient": None, "sender": None, "message_id": None, "types": []}
-    return read_wanted(**{**nothing, **options})
+    asked = {{"types": "type"}.get(name, name): said for name, said in options.items()}
+    return read_wanted(
+        {name: [said] if isinstance(said, str) else said for name, said in asked.items()}
+    )
 
 
 def listed(settings: Settings, capsys: Read, kind: str = "events", **options: Any) -> list[Any]:
@@ -207,3 +209,13 @@ async def _add(settings: Settings, event_id: str) -> None:
         event = Event(event_id, EventType.OPENED, NOW)
         await insert_events(connection, [RecordedEvent(event)])
     await stores.close()
+
+
+def test_the_log_is_narrowed_by_what_the_console_asks_too(recorded: Settings, capsys: Read) -> None:
+    every = listed(recorded, capsys)
+    some = [one for one in every if "offer" in (one["subject"] or "").lower()]
+    assert listed(recorded, capsys, subject="OFFER") == some
+    assert listed(recorded, capsys, url="nowhere.example") == []
+    assert listed(recorded, capsys, until="2000-01-01") == []
+    with pytest.raises(Failure, match="--classification: 'robot' is no classification"):
+        wanted(classification="robot")

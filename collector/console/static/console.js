@@ -41,6 +41,12 @@
   setInterval(() => localise(document), 20_000);
   document.addEventListener("htmx:after:swap", () => localise(document));
 
+  // The reader's own zone can be chosen; the server does not know it.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  for (const list of document.querySelectorAll("select[data-zones]")) {
+    if (zone && ![...list.options].some((one) => one.value === zone)) list.add(new Option(zone, zone));
+  }
+
   const live = document.getElementById("live");
   if (live !== null) {
     live.addEventListener("htmx:sse:after:connection", () => showLive(live, "on", "Live"));

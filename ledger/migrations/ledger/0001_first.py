@@ -19,6 +19,7 @@ def upgrade() -> None:
     _make_hits()
     _make_people()
     _make_policy_changes()
+    _make_saved_views()
     _make_sends()
     _make_sessions()
     _make_sign_in_links()
@@ -216,12 +217,39 @@ def _make_events() -> None:
         sa.UniqueConstraint("event_id", name=op.f("uq_events_event_id")),
         sqlite_autoincrement=True,
     )
+    op.create_index(
+        "ix_events_classification",
+        "events",
+        ["classification", "at"],
+        unique=False,
+        sqlite_where=sa.text("classification IS NOT NULL"),
+        postgresql_where=sa.text("classification IS NOT NULL"),
+    )
     op.create_index("ix_events_copy", "events", ["copy_id", "type", "at"], unique=False)
     op.create_index("ix_events_message_id", "events", ["message_id"], unique=False)
     op.create_index("ix_events_recipient", "events", ["recipient_key", "at"], unique=False)
+    op.create_index(
+        "ix_events_reply",
+        "events",
+        ["at", "number", "reply"],
+        unique=False,
+        sqlite_where=sa.text("reply IS NOT NULL"),
+        postgresql_where=sa.text("reply IS NOT NULL"),
+    )
     op.create_index("ix_events_send", "events", ["send_id", "number"], unique=False)
     op.create_index("ix_events_sender", "events", ["sender_key", "at"], unique=False)
     op.create_index("ix_events_time", "events", ["at"], unique=False)
+    op.create_index(
+        "ix_events_type", "events", ["type", "at", "classification", "upstream"], unique=False
+    )
+    op.create_index(
+        "ix_events_url",
+        "events",
+        ["at", "number", "url"],
+        unique=False,
+        sqlite_where=sa.text("url IS NOT NULL"),
+        postgresql_where=sa.text("url IS NOT NULL"),
+    )
 
 
 def _make_forgotten_copies() -> None:
@@ -329,6 +357,22 @@ def _make_policy_changes() -> None:
     op.create_index("ix_policy_changes_rule", "policy_changes", ["rule", "number"], unique=False)
 
 
+def _make_saved_views() -> None:
+    op.create_table(
+        "saved_views",
+        sa.Column(
+            "person", sa.Text(), nullable=False, comment="Address.key of his account, or operator"
+        ),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column(
+            "query", sa.Text(), nullable=False, comment="of the page of the log, as a URL has it"
+        ),
+        sa.Column("saved_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("person", "name", name=op.f("pk_saved_views")),
+        comment="questions to the log that somebody asks again",
+    )
+
+
 def _make_sends() -> None:
     op.create_table(
         "sends",
@@ -346,8 +390,9 @@ def _make_sends() -> None:
         sa.Column("metadata", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("send_id", name=op.f("pk_sends")),
     )
-    op.create_index("ix_sends_account", "sends", ["account"], unique=False)
+    op.create_index("ix_sends_account", "sends", ["account", "send_id"], unique=False)
     op.create_index("ix_sends_message_id", "sends", ["message_id"], unique=False)
+    op.create_index("ix_sends_subject", "sends", ["send_id", "subject"], unique=False)
     op.create_index("ix_sends_time", "sends", ["accepted_at"], unique=False)
 
 

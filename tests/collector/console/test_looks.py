@@ -192,6 +192,10 @@ async def test_every_control_has_a_name_and_every_page_one_first_heading(
         for path in (
             "/",
             "/messages",
+            "/log",
+            "/log?subject=offer&type=opened",
+            "/log?sender=nobody",
+            "/stats?days=30",
             f"/messages/{send_id}",
             "/captured",
             "/captured/1001",

@@ -13,6 +13,7 @@ from ledger.role import Role
 from ledger.sessions import Person
 
 FILLED = {"send_id": "01HZZZZZZZZZZZZZZZZZZZZZZZ", "copy_id": "1001", "filename": "mark.svg"}
+EVERYBODYS = {"/", "/messages", "/log", "/stats"}
 FILLED |= {"address": "bob%40example.org"}
 
 
@@ -83,13 +84,10 @@ async def test_a_line_to_the_news_is_refused_and_given_like_a_page(console: Any)
     [
         (
             Role.ADMIN,
-            {"/", "/messages", "/captured", "/queue", "/policy", "/consent", "/people", "/audit"},
+            {*EVERYBODYS, "/captured", "/queue", "/policy", "/consent", "/people", "/audit"},
         ),
-        (
-            Role.AUDITOR,
-            {"/", "/messages", "/captured", "/queue", "/policy", "/consent", "/audit"},
-        ),
-        (Role.USER, {"/", "/messages"}),
+        (Role.AUDITOR, {*EVERYBODYS, "/captured", "/queue", "/policy", "/consent", "/audit"}),
+        (Role.USER, EVERYBODYS),
     ],
 )
 async def test_the_frame_leads_only_where_the_role_may_go(
