@@ -115,10 +115,11 @@ def _by_content(wanted: EventFilter) -> Sequence[_Way]:
         return [_Way((column.url.is_not(None),))]
     if wanted.reply is not None:
         return [_Way((column.reply.is_not(None),))]
+    if wanted.types:
+        # Its index holds the classification too.
+        return [_Way((column.type == one.value,)) for one in sorted(wanted.types)]
     if wanted.classifications:
         return [_Way((column.classification == one,)) for one in sorted(wanted.classifications)]
-    if wanted.types:
-        return [_Way((column.type == one.value,)) for one in sorted(wanted.types)]
     return [_Way(())]
 
 

@@ -80,6 +80,9 @@ PAGES = (
 PAINTED = ("/", "/messages", f"/recipients/{BOB}", "/log", "/stats", f"/log?{FILTERS[0]}")
 
 
+_PAINTED = "performance.getEntriesByName('first-contentful-paint').length > 0"
+
+
 def serve(folder: Path, said: Connection) -> None:
     """Run the console until the process is ended, and say its port."""
 
@@ -160,6 +163,7 @@ async def paint_pages(client: aiohttp.ClientSession, base: str, times: int) -> N
             took = []
             for _ in range(times):
                 await page.goto(base + path)
+                await page.wait_for_function(_PAINTED)
                 took.append(
                     await page.evaluate(
                         "performance.getEntriesByName('first-contentful-paint')[0].startTime"
