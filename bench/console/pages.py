@@ -164,7 +164,7 @@ async def paint_pages(client: aiohttp.ClientSession, base: str, times: int) -> N
             for _ in range(times):
                 await page.goto(base + path)
                 # The page's policy forbids what playwright's own waiting does.
-                while not await page.evaluate(_PAINTED):
+                while not await page.evaluate(_PAINTED):  # noqa: ASYNC110 - Chromium tells no event
                     await asyncio.sleep(0.02)
                 took.append(
                     await page.evaluate(
