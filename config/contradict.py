@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from config.derive import CAPTURED_CONTENT_S
 from config.kinds import Endpoint, is_loopback, url_host
 from config.locate import KeyPath, key_text
+from config.oidc import Oidc
 from config.public import is_public, read_address
 from config.settings import Settings, Upstream
 from config.webhook import Webhook
@@ -30,6 +31,7 @@ def contradictions(settings: Settings) -> tuple[Contradiction, ...]:
         *_retry(settings),
         *_tracking(settings),
         *_listens(settings),
+        *_provider(settings.console.oidc),
         *_stores(settings),
         *_retention(settings),
         *_webhooks(settings),
@@ -212,6 +214,24 @@ def _listens(settings: Settings) -> Iterator[Contradiction]:
                 why = f"{endpoint} is taken by {key_text(other)}"
                 yield Contradiction(path, other, why, "choose another port")
             taken.append((path, endpoint))
+
+
+def _provider(oidc: Oidc) -> Iterator[Contradiction]:
+    table: KeyPath = ("console", "oidc")
+    issuer, client_id = (*table, "issuer"), (*table, "client_id")
+    if oidc.enabled and not oidc.client_id:
+        mend = "write client_id, as the provider gave it"
+        yield Contradiction(issuer, client_id, "has no client_id", mend)
+    if not oidc.enabled:
+        for name in sorted(oidc.model_fields_set - {"issuer"}):
+            # What says no more than the default may stay, as in the example.
+            if getattr(oidc, name) != Oidc.model_fields[name].default:
+                mend = "write issuer, or remove it"
+                yield Contradiction((*table, name), issuer, "has no issuer", mend)
+    elif oidc.create and not (oidc.domains or oidc.maps_roles):
+        why = "would give an account to whoever has one at the issuer"
+        mend = "write domains, user_groups or another list of groups"
+        yield Contradiction((*table, "create"), (*table, "domains"), why, mend)
 
 
 def _stores(settings: Settings) -> Iterator[Contradiction]:

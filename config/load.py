@@ -141,7 +141,13 @@ def _resolve_paths(whole: dict[str, object], folder: Path) -> None:
         _resolve(server, "state_dir", folder, "var")
     relay = whole.get("relay")
     tls = relay.get("tls") if isinstance(relay, dict) else None
-    named = ((tls, "certificate"), (tls, "private_key"), (whole.get("collector"), "ranges_dir"))
+    console = whole.get("console")
+    named = (
+        (tls, "certificate"),
+        (tls, "private_key"),
+        (whole.get("collector"), "ranges_dir"),
+        (console.get("oidc") if isinstance(console, dict) else None, "client_secret_file"),
+    )
     for table, key in named:
         if isinstance(table, dict) and table.get(key):
             _resolve(table, key, folder)

@@ -42,6 +42,7 @@ _SAMPLES: Mapping[tuple[str, ...], object] = {
     ("webhook", "url"): "https://hooks.example.com/indicia",
     ("webhook", "secret"): "whsec_ReplaceThisWithYourOwnSecretInBase64",
     ("webhook", "events"): ["email.opened", "email.clicked"],
+    ("console", "oidc", "client_secret_file"): "",
     ("rule", "name"): "public sector",
     ("rule", "sender"): "*@sales.example.com",
     ("rule", "account"): "sales",

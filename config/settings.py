@@ -41,6 +41,7 @@ from config.kinds import (
     TrackingBase,
     later,
 )
+from config.oidc import Oidc
 from config.section import Section
 from config.webhook import Webhook
 from ledger.mode import TrackingMode
@@ -304,8 +305,7 @@ class Console(Section):
     public_url: BaseUrl = "http://127.0.0.1:8026"
     """Where people reach the console: the start of sign-in links. Without it: the first address of
     `console.listen`."""
-    oidc: Annotated[Table, later()] = Field(default={})
-    """Sign-in by an OpenID provider."""
+    oidc: Oidc = Oidc()
 
 
 class Privacy(Section):

@@ -28,6 +28,9 @@ OPERATOR = "operator"
 STRANGER = "stranger"
 """Whoever tried to sign in and was not let in."""
 
+PROVIDER = "provider"
+"""The OpenID provider, whose groups make people and give them roles."""
+
 RECIPIENT = "recipient"
 """Whoever had a link of a mail, on the recipient's own page."""
 
@@ -56,7 +59,7 @@ class AuditEntry:
 
     at: datetime
     actor: str
-    """A pseudonym, or OPERATOR, STRANGER, RECIPIENT, or `token:NAME`."""
+    """A pseudonym, or OPERATOR, STRANGER, PROVIDER, RECIPIENT, or `token:NAME`."""
     action: str
     """What was done, in the past tense: `person.added`."""
     subject_kind: str | None = None

@@ -88,9 +88,9 @@ async def use_sign_in_link(
 
 
 async def open_session(
-    ledger: Store, account: Account, session: Pass, author: Author
+    ledger: Store, account: Account, session: Pass, author: Author, by: str = "password"
 ) -> Person | None:
-    """Open a session for who gave this account's password.
+    """Open a session for who gave this account's password, or whom a provider vouches for.
 
     None where the account has changed since it was read: another password, or shut out.
     """
@@ -105,7 +105,7 @@ async def open_session(
         if row is None:
             return None
         person = Person(row.address, Role(row.role), account.key)
-        await _open(connection, person, session, author, "password")
+        await _open(connection, person, session, author, by)
     return person
 
 

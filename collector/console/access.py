@@ -26,10 +26,13 @@ LINK_LIFE = timedelta(hours=12)
 SESSION_LIFE = timedelta(days=7)
 """Signing in weekly is bearable, and a lost machine is shut out within a week."""
 
+PROVIDER_RETURN = "/login/callback"
+"""Where the OpenID provider sends browsers back to; part of what is registered with it."""
+
 SECRET_BYTES = 32
 """Of links and sessions: as many as nobody guesses."""
 
-_OPEN = PROBES | {"/login"}
+_OPEN = PROBES | {"/login", "/login/provider", PROVIDER_RETURN}
 _PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
 

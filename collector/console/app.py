@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from yarl import URL
 
-from collector.console.access import require_role, require_session
+from collector.console.access import PROVIDER_RETURN, require_role, require_session
 from collector.console.api.served import add_api, tell_problems
 from collector.console.audit import show_audit
 from collector.console.captured import (
@@ -19,6 +19,7 @@ from collector.console.captured import (
 from collector.console.consent import set_consent, show_consent
 from collector.console.desk import DESK, Desk
 from collector.console.door import Door
+from collector.console.federated import begin_sign_in, end_sign_in
 from collector.console.feed import show_feed, show_stories, stream_news
 from collector.console.guard import Handler, add_headers, for_pages, refuse_strangers
 from collector.console.health import tell_alive, tell_ready
@@ -44,11 +45,13 @@ from collector.console.policy import (
     show_rule,
     switch_tracking,
 )
+from collector.console.provider import Provider
 from collector.console.queue import change_queue, show_queue
 from collector.console.recipient import show_recipient
 from collector.console.stats import show_stats
+from collector.console.throttle import Throttle
 from collector.console.watch import Watch
-from config.settings import Settings
+from config.settings import Console, Settings
 from ledger.keys import load_audit_key, load_keys
 from ledger.migrate import Stores
 
@@ -71,6 +74,8 @@ _ROUTES = (
     web.get("/metrics", tell_metrics),
     web.get("/login", show_sign_in, allow_head=False),
     web.post("/login", sign_in),
+    web.get("/login/provider", begin_sign_in, allow_head=False),
+    web.get(PROVIDER_RETURN, end_sign_in, allow_head=False),
     web.post("/logout", sign_out),
     web.get("/", show_feed),
     web.get("/feed", show_stories),
@@ -132,6 +137,8 @@ def build_console(settings: Settings, stores: Stores, decide: Decide) -> web.App
         sandbox=settings.captures,
         watch=Watch(stores.ledger),
         door=Door(stores.ledger),
+        provider=_provider_of(settings.console),
+        arrivals=Throttle(),
         trusted_proxies=settings.collector.trusted_proxies,
         audit_key=load_audit_key(settings.keys_dir),
         tracking=settings.tracking,
@@ -188,6 +195,11 @@ async def show_errors(request: web.Request, handler: Handler) -> web.StreamRespo
             if name in error.headers:
                 page.headers[name] = error.headers[name]
         return page
+
+
+def _provider_of(console: Console) -> Provider | None:
+    redirect_uri = str(URL(console.public_url).join(URL(PROVIDER_RETURN)))
+    return Provider(console.oidc, redirect_uri) if console.oidc.enabled else None
 
 
 async def _end_live_pages(app: web.Application) -> None:

@@ -7,6 +7,8 @@ from yarl import URL
 
 from collector.console.door import Door
 from collector.console.pair import Decide
+from collector.console.provider import Provider
+from collector.console.throttle import Throttle
 from collector.console.watch import Watch
 from collector.networks import IpNetwork
 from config.settings import Rule, Tracking
@@ -26,6 +28,10 @@ class Desk:
     """No upstream: mail is captured."""
     watch: Watch
     door: Door
+    provider: Provider | None
+    """By whom people may sign in instead of by password; None: by nobody."""
+    arrivals: Throttle
+    """Who comes back from the provider and is not let in."""
     trusted_proxies: tuple[IpNetwork, ...]
     """Whose word is taken for the client's address: the same that stand before the collector."""
     audit_key: bytes

@@ -1,37 +1,30 @@
 """The sign-in page: by a link that works once, or by address and password."""
 
-import secrets
 from datetime import UTC, datetime
 from http import HTTPStatus
 
 import structlog
 from aiohttp import web
 
-from collector.console.access import (
-    SECRET_BYTES,
-    SESSION_LIFE,
-    cookie_name,
-    safe_path,
-)
-from collector.console.desk import DESK, Desk
+from collector.console.access import cookie_name, safe_path
+from collector.console.desk import DESK
 from collector.console.door import Wait
-from collector.console.guard import client_of
-from collector.console.page import render_page
-from ledger.address import AddressError, parse_address
-from ledger.audit import STRANGER, Author, SubjectKind, author_of, record_audit
-from ledger.sessions import (
-    Pass,
-    end_session,
-    find_sign_in_link,
-    hash_secret,
-    open_session,
-    use_sign_in_link,
+from collector.console.entry import (
+    NEXT_COOKIE,
+    draw_door,
+    end_own_session,
+    let_in,
+    new_session,
+    record_refusal,
 )
+from collector.console.guard import client_of
+from ledger.audit import author_of
+from ledger.sessions import find_sign_in_link, hash_secret, open_session, use_sign_in_link
 
-_NEXT_COOKIE = "indicia-next"
 _NEXT_LIFE_S = 600
 
 _OLD_LINK = "This link has been used already, or it is too old."
+_NO_PASSWORDS = "No passwords are taken here. Use the button."
 _WRONG = "This address and password do not sign anybody in."
 
 _log = structlog.get_logger()
@@ -46,7 +39,7 @@ async def show_sign_in(request: web.Request) -> web.StreamResponse:
     code = request.query.get("code", "")
     person = await find_sign_in_link(desk.ledger, hash_secret(code), datetime.now(UTC))
     refused = bool(code) and person is None
-    response = _page(
+    response = draw_door(
         request,
         HTTPStatus.FORBIDDEN if refused else HTTPStatus.OK,
         code=code,
@@ -55,7 +48,7 @@ async def show_sign_in(request: web.Request) -> web.StreamResponse:
     )
     if "next" in request.query:
         response.set_cookie(
-            _NEXT_COOKIE,
+            NEXT_COOKIE,
             safe_path(request.query["next"]),
             max_age=_NEXT_LIFE_S,
             path="/login",
@@ -79,7 +72,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
 async def sign_out(request: web.Request) -> web.StreamResponse:
     """End the session and go back to sign-in."""
     desk = request.app[DESK]
-    await _end_own_session(request, desk)
+    await end_own_session(request)
     response = web.Response(status=303, headers={"Location": "/login"})
     response.del_cookie(cookie_name(desk), path="/", secure=desk.secure, samesite="Lax")
     return response
@@ -87,20 +80,22 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
 
 async def _by_link(request: web.Request, code: str) -> web.StreamResponse:
     desk = request.app[DESK]
-    secret, session = _new_session()
+    secret, session = new_session()
     now = datetime.now(UTC)
     person = await use_sign_in_link(desk.ledger, hash_secret(code), session, now, desk.audit_key)
     if person is None:
-        return _page(request, HTTPStatus.FORBIDDEN, refused=_OLD_LINK)
-    return await _let_in(request, secret)
+        return draw_door(request, HTTPStatus.FORBIDDEN, refused=_OLD_LINK)
+    return await let_in(request, secret)
 
 
 async def _by_password(request: web.Request, address: str, password: str) -> web.StreamResponse:
     desk = request.app[DESK]
     client = client_of(request)
+    if desk.provider is not None and not desk.provider.oidc.passwords:
+        return draw_door(request, HTTPStatus.FORBIDDEN, refused=_NO_PASSWORDS)
     found = await desk.door.knock(address, password, client)
     if isinstance(found, Wait):
-        response = _page(
+        response = draw_door(
             request,
             HTTPStatus.TOO_MANY_REQUESTS,
             address=address,
@@ -109,57 +104,11 @@ async def _by_password(request: web.Request, address: str, password: str) -> web
         )
         response.headers["Retry-After"] = str(found.seconds)
         return response
-    secret, session = _new_session()
+    secret, session = new_session()
     if found is not None:
         author = author_of(found.key, datetime.now(UTC), desk.audit_key)
         if await open_session(desk.ledger, found, session, author) is not None:
-            return await _let_in(request, secret)
+            return await let_in(request, secret)
     _log.warning("sign_in.refused", client=client)
-    await _record_refusal(desk, address)
-    return _page(request, HTTPStatus.FORBIDDEN, address=address, refused=_WRONG)
-
-
-async def _record_refusal(desk: Desk, address: str) -> None:
-    try:
-        tried = parse_address(address).key
-    except AddressError:
-        tried = None
-    author = Author(STRANGER, datetime.now(UTC), desk.audit_key)
-    entry = author.entry("person.refused", SubjectKind.PERSON if tried else None, tried)
-    async with desk.ledger.write() as connection:
-        await record_audit(connection, entry)
-
-
-async def _let_in(request: web.Request, secret: str) -> web.StreamResponse:
-    desk = request.app[DESK]
-    await _end_own_session(request, desk)
-    response = web.Response(
-        status=303, headers={"Location": safe_path(request.cookies.get(_NEXT_COOKIE, "/"))}
-    )
-    response.del_cookie(_NEXT_COOKIE, path="/login")
-    response.set_cookie(
-        cookie_name(desk),
-        secret,
-        max_age=int(SESSION_LIFE.total_seconds()),
-        path="/",
-        httponly=True,
-        secure=desk.secure,
-        samesite="Lax",
-    )
-    return response
-
-
-def _new_session() -> tuple[str, Pass]:
-    secret = secrets.token_urlsafe(SECRET_BYTES)
-    return secret, Pass(hash_secret(secret), datetime.now(UTC) + SESSION_LIFE)
-
-
-def _page(request: web.Request, status: HTTPStatus, **shown: object) -> web.Response:
-    blank = {"code": "", "link_person": None, "refused": "", "address": ""}
-    return render_page(request, "login.html", {**blank, **shown}, status)
-
-
-async def _end_own_session(request: web.Request, desk: Desk) -> None:
-    secret = request.cookies.get(cookie_name(desk))
-    if secret is not None:
-        await end_session(desk.ledger, hash_secret(secret))
+    await record_refusal(desk, address)
+    return draw_door(request, HTTPStatus.FORBIDDEN, address=address, refused=_WRONG)

@@ -11,7 +11,17 @@ _EVERYBODY = frozenset(Role)
 _OVERSEERS = frozenset({Role.ADMIN, Role.AUDITOR})
 _ADMINS = frozenset({Role.ADMIN})
 
-OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/login", "/static"})
+OPEN = frozenset(
+    {
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/login",
+        "/login/provider",
+        "/login/callback",
+        "/static",
+    }
+)
 """Routes that answer strangers, and so every role."""
 
 MAY: Mapping[str, frozenset[Role]] = {

@@ -16,7 +16,9 @@ from collector.console.access import LINK_LIFE, SESSION_LIFE, safe_path
 from collector.console.app import build_console
 from indicia.judging import decide_by
 
-OPEN = {"/healthz", "/readyz", "/metrics", "/login"}
+FEDERATED = {"/login/provider", "/login/callback"}
+"""Without a provider they lead to sign-in: test_federated.py."""
+OPEN = {"/healthz", "/readyz", "/metrics", "/login", *FEDERATED}
 SENT_BY_US = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -77,7 +79,7 @@ async def test_a_live_page_and_a_piece_of_a_page_are_not_led_to_a_sign_in_page(
 
 async def test_the_open_paths_answer_strangers(console: Any) -> None:
     stranger = await console.stranger()
-    for path in (*OPEN, "/static/console.css", "/static/vendor/htmx.min.js"):
+    for path in (*(OPEN - FEDERATED), "/static/console.css", "/static/vendor/htmx.min.js"):
         assert (await stranger.get(path))[0] == 200, path
     assert (await stranger.get("/static/../app.py"))[0] in (303, 404)
     assert (await stranger.get("/static/%2e%2e/app.py"))[0] in (303, 404)
