@@ -56,6 +56,7 @@ prove-collector: setup ## forged links, how long pixels take, 500 kills, a ledge
 	FORGERIES=1000000 SEED=$(SEED) $(PROVE) tests/collector/test_forgeries.py
 	SAMPLES=100000 CLIENTS=8 $(PROVE) tests/collector/test_timing.py
 	EXAMPLES=1000 SEED=$(SEED) $(PROVE) tests/collector/console/api/test_schemathesis.py
+	TEXTS=500 $(PROVE) tests/daemons/test_hostile_texts.py
 	$(BIN)/python -m tests.durability.hits 500 --seed $(SEED)
 	$(BIN)/python -m tests.durability.webhooks 100000 200
 	TEST_LEDGER_AWAY=60 $(PROVE) tests/durability/test_hits.py -k locked

@@ -1,11 +1,15 @@
 """What holds for every answer."""
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
 from yarl import URL
 
 from collector.console.guard import PAGE_POLICY, is_our_host
+from collector.console.roles import MAY
+from ledger.engine import sqlite_file
 
 
 @pytest.mark.parametrize(
@@ -111,3 +115,34 @@ async def test_what_pages_are_drawn_with_is_not_sent_again_while_it_is_the_same(
     _, _, headers = await stranger.get("/static/vendor/pico.min.css")
     tag = {"If-None-Match": headers["ETag"]}
     assert (await stranger.get("/static/vendor/pico.min.css", headers=tag))[0] == 304
+
+
+async def test_no_form_of_the_console_is_taken_from_another_site_or_without_its_token(
+    console: Any,
+) -> None:
+    """Law: a request whose Host is not ours, or that another site's page made a browser send,
+    changes nothing.
+    """
+    person, other = await console.signed_in(), await console.signed_in()
+    right, wrong = await person.form_token(), await other.form_token()
+    paths = sorted({line.split()[1] for line in MAY if line.startswith("POST ")} | {"/logout"})
+    assert len(paths) > 8
+    before = all_of(console)
+    for path in paths:
+        for token in (None, "", wrong):
+            form = {} if token is None else {"form_token": token}
+            answer = await person.post(path, form, headers={"Origin": console.base})
+            assert answer[0] == 403, (path, token)
+        for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "same-site"}):
+            answer = await person.post(path, {"form_token": right}, headers=headers)
+            assert answer[0] == 403, (path, headers)
+            assert "Another site asked for this" in answer[1]
+    assert all_of(console) == before
+    assert (await person.get("/"))[0] == 200
+
+
+def all_of(console: Any) -> list[str]:
+    """Return all that the ledger holds."""
+    file = sqlite_file(console.settings.database.url)
+    with closing(sqlite3.connect(file)) as connection:
+        return list(connection.iterdump())
