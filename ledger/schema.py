@@ -218,6 +218,14 @@ events = Table(
     Index("ix_events_recipient", "recipient_key", "at"),
     Index("ix_events_sender", "sender_key", "at"),
     Index("ix_events_message_id", "message_id"),
+    # the latest mails of a sender, however much came of them
+    Index(
+        "ix_events_accepted",
+        "sender_key",
+        "send_id",
+        sqlite_where=text("type = 'email.accepted'"),
+        postgresql_where=text("type = 'email.accepted'"),
+    ),
     # what happened of one kind; charts count from it alone
     Index("ix_events_type", "type", "at", "classification", "upstream"),
     # what one kind of agent did

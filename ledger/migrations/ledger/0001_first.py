@@ -218,6 +218,14 @@ def _make_events() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(
+        "ix_events_accepted",
+        "events",
+        ["sender_key", "send_id"],
+        unique=False,
+        sqlite_where=sa.text("type = 'email.accepted'"),
+        postgresql_where=sa.text("type = 'email.accepted'"),
+    )
+    op.create_index(
         "ix_events_classification",
         "events",
         ["classification", "at"],
