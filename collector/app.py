@@ -3,26 +3,28 @@
 import asyncio
 import hashlib
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
 from collector.answer import Answer
-from collector.attribute import attribute_hits
+from collector.attribute import Settlement, attribute_hits
 from collector.collect import Collect, Practice, Receive
 from collector.gateways import open_gateways
 from collector.journal import LEDGER_WAIT_MS, Journal
 from collector.leaflet import Leaflet, Operator
 from collector.listening import Place, listen
 from collector.mine import OwnPage, is_marked
+from collector.notable import owed_of
+from collector.notify import notifying, policy_of
 from collector.permits import Bounds
 from collector.ranges import Ranges
 from collector.read import Reader
 from collector.recipient import RecipientPage
 from collector.request import Request
-from collector.settling import Settling
+from collector.settling import Attribute, Settling
 from collector.target import Confirm, Leaf, Mine, Page
 from collector.telling import telling
 from collector.wishes import Places, Terms, Wishes
@@ -32,6 +34,7 @@ from ledger.disclosed import disclose_copy
 from ledger.engine import Store
 from ledger.keys import KeyRing, load_audit_key
 from ledger.migrate import Stores, open_store
+from ledger.story import RecordedHit, Story
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,8 @@ async def run_collector(
     asks = part.judges and settings.collector.mx_lookups
     gateways = open_gateways() if asks else None
     know = None if gateways is None else gateways.know
-    settling = Settling(stores.ledger, hasty, attribute_hits, know) if part.judges else None
+    attribute = _attribute(settings)
+    settling = Settling(stores.ledger, hasty, attribute, know) if part.judges else None
     ranges = Ranges(settings.collector.ranges_dir)
     receive = _receive(page, OwnPage(keys, secure=settings.tracking.base_url.startswith("https:")))
     collect = Collect(_practice(settings, keys, ranges), journal, settling, reader, receive)
@@ -80,6 +84,7 @@ async def run_collector(
         async with AsyncExitStack() as beside:
             if part.judges:
                 await beside.enter_async_context(telling(settings, stores.ledger))
+                await beside.enter_async_context(notifying(settings, stores))
             yield await beside.enter_async_context(listen(place, collect.take_request))
     finally:
         wishes.stop()
@@ -90,6 +95,20 @@ async def run_collector(
         await asyncio.gather(*tasks)
         await spill.close()
         await hasty.close()
+
+
+def _attribute(settings: Settings) -> Attribute:
+    """Return how hits become events, and what people are told of them."""
+    policy = policy_of(settings)
+    if policy is None:
+        return attribute_hits
+
+    def attribute(waiting: Sequence[RecordedHit], stories: Mapping[int, Story]) -> Settlement:
+        settlement = attribute_hits(waiting, stories)
+        settlement.notices.extend(owed_of(settlement, stories, policy))
+        return settlement
+
+    return attribute
 
 
 def _receive(page: RecipientPage, own: OwnPage) -> Receive:

@@ -20,6 +20,7 @@ from collector.tale import INFERRED, NEW_PLACE, REPLAY, Tale
 from ledger.event import Agent, Attribution, Event, EventType
 from ledger.events import RecordedEvent
 from ledger.mode import TrackingMode
+from ledger.notices import Owing
 from ledger.story import PastEvent, RecordedHit, Relabelling, Story
 from ledger.token import HitKind
 
@@ -40,6 +41,8 @@ class Settlement:
     """Hits that are judged."""
     relabelled: list[Relabelling] = field(default_factory=list)
     """Earlier events that these hits show in another light."""
+    notices: list[Owing] = field(default_factory=list)
+    """What people are to be told of it: collector.notable."""
 
 
 def attribute_hits(waiting: Sequence[RecordedHit], stories: Mapping[int, Story]) -> Settlement:

@@ -22,6 +22,7 @@ from ledger.hits import (
     settle_hits,
     try_again,
 )
+from ledger.notices import owe_notices
 from ledger.relabelled import relabel_events
 from ledger.stories import select_stories
 from ledger.story import RecordedHit, Story
@@ -112,6 +113,7 @@ class Settling:
             keep_features(connection, [hit for hit, was in both if hit is not was])
             record_events(connection, settlement.events)
             relabel_events(connection, settlement.relabelled)
+            owe_notices(connection, settlement.notices)
             add_repeats(connection, settlement.repeats)
             settle_hits(connection, settlement.settled)
         except Exception as error:

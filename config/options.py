@@ -184,7 +184,7 @@ def _plain(value: object) -> object:
     match value:
         case tuple():
             return [_plain(item) for item in value]
-        case bool() | int() | NoneType():
+        case bool() | int() | float() | NoneType():
             return value
         case Mapping():
             return dict(value)

@@ -7,7 +7,7 @@ A name that ends in `_s` counts seconds, in `_bytes` bytes.
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 from pydantic_settings import (
@@ -39,14 +39,13 @@ from config.kinds import (
     Text,
     TokenUrl,
     TrackingBase,
-    later,
 )
+from config.notices import Notices
 from config.oidc import Oidc
 from config.section import Section
 from config.webhook import Webhook
 from ledger.mode import TrackingMode
 
-Table = Mapping[str, object]
 UpstreamTls = Literal["starttls", "implicit", "opportunistic", "none"]
 UpstreamAuth = Literal["password", "xoauth2", "certificate", "none"]
 
@@ -346,8 +345,7 @@ class Settings(BaseSettings):
     rule: tuple[Rule, ...] = ()
     collector: Collector = Collector()
     console: Console = Console()
-    notices: Annotated[Table, later()] = {}
-    """When people are told of an open or click."""
+    notices: Notices = Notices()
     webhook: tuple[Webhook, ...] = ()
     privacy: Privacy = Privacy()
 

@@ -32,6 +32,8 @@ from ledger.event import Attribution
 from ledger.fact import pack_verdict, unpack_verdict
 from ledger.holdings import HeldCopy, Key, copies_of, copies_of_sends, sent_by
 from ledger.mode import TrackingMode
+from ledger.notice_wishes import forget_wish
+from ledger.notices import forget_letters
 from ledger.pace import go_through
 from ledger.redact import Redaction
 from ledger.rows import RowInsert
@@ -144,6 +146,8 @@ def _erase_person(connection: Connection, traces: Traces) -> None:
     for table in (sessions, sign_in_links):
         connection.execute(delete(table).where(table.c.person_key == key))
     forget_views(connection, traces.address)
+    forget_wish(connection, key)
+    forget_letters(connection, key)
     days = or_(day_events.c.sender_key == key, day_events.c.recipient_key == key)
     for table, mine in ((people, people.c.key == key), (day_events, days)):
         erased = connection.execute(delete(table).where(mine)).rowcount

@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.schema import owed_mails
+from ledger.schema import known_letters, owed_mails
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,25 @@ async def owe_mail(connection: AsyncConnection, mail: OwedMail) -> None:
     """Add a mail to what is owed; one whose name is known is owed already."""
     row = {name: getattr(mail, name) for name in OwedMail.__slots__}
     await connection.execute(insert(owed_mails).values(**row).on_conflict_do_nothing())
+
+
+async def owe_mail_once(connection: AsyncConnection, mail: OwedMail) -> None:
+    """Add a mail, unless it ever was: its name is known until `forget_names`, sent or not."""
+    known = await connection.execute(
+        insert(known_letters).values(name=mail.name).on_conflict_do_nothing()
+    )
+    if known.rowcount:
+        await owe_mail(connection, mail)
+
+
+async def forget_names(connection: AsyncConnection, but: Sequence[str]) -> None:
+    """Forget the names of all mail, but some."""
+    await connection.execute(delete(known_letters).where(known_letters.c.name.not_in(list(but))))
+
+
+async def forget_name(connection: AsyncConnection, name: str) -> None:
+    """Forget the name of a mail: who owes it knows by now that it did."""
+    await connection.execute(delete(known_letters).where(known_letters.c.name == name))
 
 
 async def read_owed_mails(connection: AsyncConnection, limit: int) -> tuple[OwedMail, ...]:

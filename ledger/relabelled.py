@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from ledger.event import EventType
 from ledger.events import event_row, insert_rows
+from ledger.notices import take_back
 from ledger.schema import events
 from ledger.story import Relabelling
 
@@ -36,6 +37,7 @@ def relabel_events(connection: Connection, found: Iterable[Relabelling]) -> None
         _tell(connection, told[start : start + _CHUNK])
     if anew:
         connection.execute(_UPDATE, [_values(one) for one in anew])
+        take_back(connection, [one.event_id for one in anew if not one.agent.attentive])
 
 
 def _values(one: Relabelling) -> dict[str, object]:

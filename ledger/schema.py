@@ -23,9 +23,11 @@ from sqlalchemy import (
 )
 
 from ledger.columns import NAMES, Counter, Instant, ledger
+from ledger.notice_tables import notice_letters, notice_wishes, notices
 from ledger.spool_tables import (
     captured_copies,
     known_consents,
+    known_letters,
     known_policy,
     owed_facts,
     owed_mails,
@@ -53,9 +55,13 @@ __all__ = [
     "forgotten_copies",
     "hits",
     "known_consents",
+    "known_letters",
     "known_policy",
     "ledger",
     "links",
+    "notice_letters",
+    "notice_wishes",
+    "notices",
     "owed_facts",
     "owed_mails",
     "people",

@@ -128,6 +128,13 @@ owed_mails = Table(
     comment="mail of our own to recipients, until the relay has made it mail",
 )
 
+known_letters = Table(
+    "known_letters",
+    spool,
+    Column("name", String(26), primary_key=True, comment="as owed_mails had it"),
+    comment="mail of our own that was owed, until who owed it knows that too",
+)
+
 known_consents = Table(
     "known_consents",
     spool,

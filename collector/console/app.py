@@ -28,6 +28,7 @@ from collector.console.login import show_sign_in, sign_in, sign_out
 from collector.console.messages import show_message, show_messages
 from collector.console.metrics import METER, Meter, tell_metrics
 from collector.console.mine import show_mine
+from collector.console.notices import choose_notices, show_notices
 from collector.console.page import STATIC, render_page, set_up_pages
 from collector.console.pair import Decide
 from collector.console.people import (
@@ -104,6 +105,8 @@ _ROUTES = (
     web.get("/recipients/{address}", show_recipient),
     web.get("/audit", show_audit),
     web.get("/mine", show_mine),
+    web.get("/notices", show_notices),
+    web.post("/notices", choose_notices),
     web.get("/people", show_people),
     web.post("/people", add_person),
     web.post("/people/role", change_role),
@@ -146,6 +149,7 @@ def build_console(settings: Settings, stores: Stores, decide: Decide) -> web.App
         decide=decide,
         signing_key=load_keys(settings.keys_dir).current,
         bases=(settings.tracking.base_url, *(one.base_url for one in settings.tracking_host)),
+        notices=settings.notices,
     )
     app[METER] = Meter(stores.ledger, stores.spool, settings.server.state_dir / "spill.db")
     app.on_response_prepare.append(add_headers)

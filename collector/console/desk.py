@@ -11,6 +11,7 @@ from collector.console.provider import Provider
 from collector.console.throttle import Throttle
 from collector.console.watch import Watch
 from collector.networks import IpNetwork
+from config.notices import Notices
 from config.settings import Rule, Tracking
 from ledger.engine import Store
 from ledger.token import TokenKey
@@ -46,6 +47,8 @@ class Desk:
     """Of links to the tracking hosts."""
     bases: tuple[str, ...]
     """Of the tracking hosts: scheme, host and port."""
+    notices: Notices
+    """What is configured of them for all."""
 
     @property
     def secure(self) -> bool:

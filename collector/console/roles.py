@@ -57,6 +57,9 @@ MAY: Mapping[str, frozenset[Role]] = {
     "GET /recipients/{address}": _EVERYBODY,
     # His own browser: whose mail he may see does not matter.
     "GET /mine": _EVERYBODY,
+    # What he himself is told, and of his own mail alone.
+    "GET /notices": _EVERYBODY,
+    "POST /notices": _EVERYBODY,
     "GET /audit": _OVERSEERS,
     "GET /people": _ADMINS,
     "POST /people": _ADMINS,

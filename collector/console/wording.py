@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from collector.reasons import REASON_WORDS
+from collector.sureness import tell_likely
 from ledger.consent import is_digest
 from ledger.event import Agent, Attribution, Event, EventType
+from ledger.notice_wishes import MailWish
 from ledger.role import Role
 from ledger.treated import Treated
 
@@ -14,8 +16,6 @@ OPENED, CLICKED = EventType.OPENED, EventType.CLICKED
 """For the pages, which know no other names of types."""
 
 _PSEUDONYM = re.compile(r"[0-9a-f]{32}")
-_VERY_LIKELY = 0.8
-_PROBABLY = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def tell_sureness(event: Event) -> Sureness:
     agent, confidence = event.classification, event.confidence or 0.0
     if agent is None or agent is Agent.UNKNOWN:
         return Sureness(0, "can not tell who or what this was")
-    likely, level = _likely(confidence)
+    likely, level = tell_likely(confidence)
     return Sureness(level if agent.attentive else 0, f"{likely} {_WHAT[agent]}")
 
 
@@ -59,14 +59,6 @@ def tell_agent(agent: Agent) -> str:
 def tell_reason(code: str) -> str:
     """Return what a rule saw; a code of another version is shown as it is."""
     return REASON_WORDS.get(code, code.replace("_", " "))
-
-
-def _likely(confidence: float) -> tuple[str, int]:
-    if confidence >= _VERY_LIKELY:
-        return "very likely", 3
-    if confidence >= _PROBABLY:
-        return "probably", 2
-    return "perhaps", 1
 
 
 def tell_who(event: Event) -> str:
@@ -146,6 +138,24 @@ def tell_mode_name(mode: str) -> str:
     return _MODE_NAMES.get(mode, mode)
 
 
+_MAIL_WISHES = {
+    MailWish.OFF: "none",
+    MailWish.EACH: "one for each open and click",
+    MailWish.DIGEST: "one a day, at eight",
+}
+
+
+def tell_mail_wish(wish: MailWish) -> str:
+    """Return how somebody is told by mail, to choose from."""
+    return _MAIL_WISHES[wish]
+
+
+def tell_least(confidence: float) -> str:
+    """Return from which confidence on somebody is told, to choose from."""
+    words, level = tell_likely(confidence)
+    return words if level == tell_likely(1.0)[1] else f"{words}, or surer"
+
+
 _KINDS = {"to": "To", "cc": "Cc", "bcc": "Bcc"}
 
 
@@ -160,6 +170,11 @@ def tell_value(of: str, value: str) -> str:
         return tell_mode_name(value)
     return {"true": "yes", "false": "no", "none": "no"}.get(value.lower(), value)
 
+
+SWITCH = "policy off"
+"""What the relay calls the switch for everybody."""
+
+_SWITCHED_OFF = "the switch that turns tracking off for everybody"
 
 _BECAUSE = {
     "rule": "the rule “{}”",
@@ -177,6 +192,8 @@ def tell_because(because: str, name: str) -> str:
     """Return what kind of source decided a value, with its name."""
     if because == "content":
         return tell_passed(name)
+    if name == SWITCH:
+        return _SWITCHED_OFF
     return _BECAUSE.get(because, because + " {}").format(name)
 
 

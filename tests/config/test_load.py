@@ -375,7 +375,6 @@ WRONG = [
 
 LATER = [
     ("[database]\nurl = 'postgresql+asyncpg://h/d'", "database.url, line 2"),
-    ("[notices]\nhold_s = 5", "notices, line 1"),
     (f"{HOST}[privacy]\nretain_content_s = 604800", "privacy.retain_content_s, line 4"),
 ]
 

@@ -17,6 +17,8 @@ def upgrade() -> None:
     _make_events()
     _make_forgotten_copies()
     _make_hits()
+    _make_notice_letters()
+    _make_notice_wishes()
     _make_people()
     _make_policy_changes()
     _make_saved_views()
@@ -26,6 +28,7 @@ def upgrade() -> None:
     _make_webhooks()
     _make_copies()
     _make_links()
+    _make_notices()
     _make_webhook_deliveries()
     _make_copy_recipients()
 
@@ -322,6 +325,43 @@ def _make_hits() -> None:
     )
 
 
+def _make_notice_letters() -> None:
+    op.create_table(
+        "notice_letters",
+        sa.Column("name", sa.String(length=26), nullable=False, comment="becomes its send_id"),
+        sa.Column("person_key", sa.Text(), nullable=False, comment="Address.key of his account"),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("closed", sa.Boolean(), nullable=False, comment="whether the spool has it"),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_notice_letters")),
+        comment="mails of notices; an hour long, for no more than so many are sent in it",
+    )
+    op.create_index(
+        "ix_notice_letters_person", "notice_letters", ["person_key", "at"], unique=False
+    )
+
+
+def _make_notice_wishes() -> None:
+    op.create_table(
+        "notice_wishes",
+        sa.Column("person_key", sa.Text(), nullable=False, comment="Address.key of his account"),
+        sa.Column("mail", sa.String(length=6), nullable=False, comment="off, each or digest"),
+        sa.Column("first_only", sa.Boolean(), nullable=False),
+        sa.Column("min_confidence", sa.Float(), nullable=False),
+        sa.Column(
+            "quiet_from",
+            sa.Integer(),
+            nullable=True,
+            comment="minute of his day; null: no quiet hours",
+        ),
+        sa.Column("quiet_until", sa.Integer(), nullable=True),
+        sa.Column(
+            "zone", sa.Text(), nullable=False, comment="a name of the IANA time zone database"
+        ),
+        sa.PrimaryKeyConstraint("person_key", name=op.f("pk_notice_wishes")),
+        comment="what people want of notices; who is not here wants what is configured",
+    )
+
+
 def _make_people() -> None:
     op.create_table(
         "people",
@@ -498,6 +538,50 @@ def _make_links() -> None:
             ["send_id"], ["sends.send_id"], name=op.f("fk_links_send_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("send_id", "slot", name=op.f("pk_links")),
+    )
+
+
+def _make_notices() -> None:
+    op.create_table(
+        "notices",
+        sa.Column(
+            "event_number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+            comment="what is forgotten, or purged, is not told any more",
+        ),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "letter",
+            sa.String(length=26),
+            nullable=True,
+            comment="the mail that tells of it; null: not settled yet",
+        ),
+        sa.ForeignKeyConstraint(
+            ["event_number"],
+            ["events.number"],
+            name=op.f("fk_notices_event_number"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("event_number", name=op.f("pk_notices")),
+        comment="opens and clicks of which somebody is to be told by mail",
+    )
+    op.create_index(
+        "ix_notices_due",
+        "notices",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("letter IS NULL"),
+        postgresql_where=sa.text("letter IS NULL"),
+    )
+    op.create_index(
+        "ix_notices_letter",
+        "notices",
+        ["letter"],
+        unique=False,
+        sqlite_where=sa.text("letter IS NOT NULL"),
+        postgresql_where=sa.text("letter IS NOT NULL"),
     )
 
 

@@ -10,6 +10,7 @@ down_revision = None
 def upgrade() -> None:
     _make_captured_copies()
     _make_known_consents()
+    _make_known_letters()
     _make_known_policy()
     _make_owed_facts()
     _make_owed_mails()
@@ -48,6 +49,15 @@ def _make_known_consents() -> None:
         sa.PrimaryKeyConstraint("subject", name=op.f("pk_known_consents")),
     )
     op.create_index("ix_known_consents_denial", "known_consents", ["denial_key"], unique=False)
+
+
+def _make_known_letters() -> None:
+    op.create_table(
+        "known_letters",
+        sa.Column("name", sa.String(length=26), nullable=False, comment="as owed_mails had it"),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_known_letters")),
+        comment="mail of our own that was owed, until who owed it knows that too",
+    )
 
 
 def _make_known_policy() -> None:
