@@ -29,9 +29,10 @@ check: setup          ## format, lint, types, import contracts, unit and golden 
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n auto -m "not slow and not daemon and not crash and not corpus"
 
-test: check           ## all tests; installs Postfix and Chromium where it is root, axe-core by npm
+test: check           ## all tests; installs Postfix and Chromium where it is root, axe-core and oidc-provider by npm
 	tests/install-daemons
 	tests/install-axe $(VENV)
+	tests/install-oidc-provider $(VENV)
 	$(BIN)/pytest -q -n auto -m "corpus and not daemon and not crash"
 	$(BIN)/pytest -q -n 3 --dist loadfile -m "(slow or daemon or crash) and not corpus and not alone"
 	$(BIN)/pytest -q -m "alone"

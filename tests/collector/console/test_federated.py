@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -167,11 +167,11 @@ WRONG_CLAIMS: dict[str, dict[str, Any]] = {
     "azp of another": {"aud": [CLIENT_ID, "other"], "azp": "other"},
     "wrong iss": {"iss": "http://127.0.0.1:1"},
     "iss with a slash more": {"iss": "SLASH"},
-    "expired": {"exp": int(time.time()) - 100},
+    "expired": {"exp": timedelta(seconds=-100)},
     "no exp": {"exp": None},
     "exp as text": {"exp": "9999999999"},
-    "from the future": {"iat": int(time.time()) + 1000, "exp": int(time.time()) + 2000},
-    "old": {"iat": int(time.time()) - 1000},
+    "from the future": {"iat": timedelta(seconds=1000), "exp": timedelta(seconds=2000)},
+    "old": {"iat": timedelta(seconds=-1000)},
     "no sub": {"sub": None},
 }
 
@@ -182,10 +182,12 @@ async def test_a_token_that_is_not_for_this_sign_in_lets_nobody_in(
 ) -> None:
     console = await begin()
     client = await console.stranger()
-    issuer.claims = {
-        name: f"{issuer.base}/" if value == "SLASH" else value
-        for name, value in WRONG_CLAIMS[wrong].items()
-    }
+    now = int(time.time())
+    for name, value in WRONG_CLAIMS[wrong].items():
+        if isinstance(value, timedelta):
+            issuer.claims[name] = now + int(value.total_seconds())
+        else:
+            issuer.claims[name] = f"{issuer.base}/" if value == "SLASH" else value
     assert await refused(console, client, await sign_in(client, issuer)) == "unsound"
 
 
