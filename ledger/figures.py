@@ -129,21 +129,22 @@ async def _count(
     owner: Owner | None,
 ) -> list[Any]:
     since, until = between
-    counted: Select[Any] = (
-        select(*by, func.count().label("found"))
-        .where(
-            events.c.type.in_([one.value for one in types]),
-            events.c.at >= since,
-            events.c.at < until,
-        )
-        .group_by(*by)
-    )
+    names = [one.value for one in types]
+    counted: Select[Any] = select(*by, func.count().label("found")).group_by(*by)
+    of_time = (events.c.at >= since, events.c.at < until)
     if owner is None:
-        return list(await connection.execute(counted))
+        everybody = counted.where(events.c.type.in_(names), *of_time)
+        return list(await connection.execute(everybody))
+    # What stands in a function is no way: else everybody's events of these types were gone through.
+    counted = counted.where(func.coalesce(events.c.type, "").in_(names))
     others = or_(sends.c.sender.is_(None), sends.c.sender != owner.account)
     submitted = select(sends.c.send_id).where(sends.c.account == owner.account, others)
-    sent = counted.where(events.c.sender_key == owner.key)
+    at = func.coalesce(events.c.at, 0, type_=events.c.at.type)
+    sent = counted.where(events.c.sender_key == owner.key, *of_time)
     apart = counted.where(
-        events.c.send_id.in_(submitted), func.coalesce(events.c.sender_key, "") != owner.key
+        events.c.send_id.in_(submitted),
+        func.coalesce(events.c.sender_key, "") != owner.key,
+        at >= since,
+        at < until,
     )
     return [row for one in (sent, apart) for row in await connection.execute(one)]

@@ -3,13 +3,15 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event as listening
 
 from ledger import schema
-from ledger.address import parse_address
+from ledger.address import Address, parse_address
 from ledger.counts import DayCount, count_days
 from ledger.engine import Store
 from ledger.event import Agent, Event, EventType
@@ -18,6 +20,7 @@ from ledger.migrate import open_store
 
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
+ANN = parse_address("a@b.example")
 
 
 @pytest.fixture
@@ -94,11 +97,36 @@ async def test_any_instants_are_taken(since: datetime, until: datetime) -> None:
     await store.close()
 
 
-async def test_it_is_read_by_an_index(ledger: Store) -> None:
+async def test_days_before_the_first_event_and_after_the_last_are_not_gone_through(
+    ledger: Store,
+) -> None:
+    await record(ledger, opened("1", MIDNIGHT), opened("2", MIDNIGHT + timedelta(days=2)))
+    beginning, end = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+    assert [one.day.day for one in await counted(ledger, beginning, end)] == [23, 25]
+    assert await counted(ledger, end, beginning) == ()
+    assert await counted(ledger, end, end) == ()
+
+
+@pytest.mark.parametrize(
+    ("sender", "index"), [(None, "COVERING INDEX ix_events_type"), (ANN, "INDEX ix_events_sender")]
+)
+async def test_it_is_read_by_an_index_of_which_nothing_is_sorted(
+    ledger: Store, sender: Address | None, index: str
+) -> None:
+    await record(ledger, opened("1", MIDNIGHT))
+    said: list[tuple[str, Any]] = []
     async with ledger.read() as connection:
-        await count_days(connection, MIDNIGHT, MIDNIGHT)
-        plan = await connection.exec_driver_sql(
-            "EXPLAIN QUERY PLAN SELECT at / 86400000000 AS day, type, count(*) FROM events "
-            "WHERE at >= 1 AND at < 2 GROUP BY 1, 2"
-        )
-        assert "ix_events_time" in " ".join(str(row) for row in plan)
+        raw = connection.sync_connection
+        assert raw is not None
+
+        def listen(*call: Any) -> None:
+            said.append((call[2], call[3]))
+
+        listening.listen(raw, "before_cursor_execute", listen)
+        await count_days(connection, MIDNIGHT, MIDNIGHT + MOMENT, sender)
+        listening.remove(raw, "before_cursor_execute", listen)
+        statement, parameters = said[-1]
+        plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        steps = [str(tuple(row)[3]) for row in plan]
+    assert any(index in step for step in steps), steps
+    assert sender is not None or not any("TEMP B-TREE" in step for step in steps), steps
