@@ -164,7 +164,7 @@ def _name_of(request: web.Request) -> str:
 def _desk_of(request: web.Request) -> tuple[Desk, Provider]:
     desk = request.app[DESK]
     if desk.provider is None:
-        raise web.HTTPSeeOther("/login")
+        raise web.HTTPSeeOther(location="/login")
     return desk, desk.provider
 
 
