@@ -161,7 +161,8 @@ def settle_letter(connection: Connection, letter: NoticeLetter, numbers: Iterabl
     values = {"name": letter.name, "person_key": letter.person_key, "at": letter.at}
     connection.execute(notice_letters.insert().values(**values, closed=False))
     one = update(notices).where(notices.c.event_number == bindparam("of"))
-    connection.execute(one.values(letter=letter.name), [{"of": number} for number in numbers])
+    if rows := [{"of": number} for number in numbers]:
+        connection.execute(one.values(letter=letter.name), rows)
 
 
 def latest_letters(connection: Connection, person_key: str, now: datetime) -> list[datetime]:
