@@ -9,6 +9,7 @@ from collector.console.dossier import left_parts, link_lines, recipient_lines
 from collector.console.own import owner_for, record_view
 from collector.console.page import render_page
 from collector.console.stories import tell_stories
+from collector.console.unseen import tell_unseen
 from ledger.event import Event
 from ledger.events import EventFilter, select_events
 from ledger.fact import UNOBSERVED
@@ -19,6 +20,8 @@ from ledger.summary import list_summaries, read_send
 PAGE_SENDS = 40
 STORY_EVENTS = 2000
 """Of one mail: a page of more would take a browser seconds; the newest are shown."""
+SHOWN_RECIPIENTS = 200
+"""As many as the page lists."""
 
 
 async def show_messages(request: web.Request) -> web.Response:
@@ -52,6 +55,10 @@ async def show_message(request: web.Request) -> web.Response:
     observed = any(UNOBSERVED in one for one in send.verdict)
     verdict = [one.get(UNOBSERVED, one) for one in send.verdict]
     recipients = recipient_lines(verdict, events)
+    cut = len(events) == STORY_EVENTS
+    told = [event for _, event in events]
+    # Of a story that is cut it is not known what is missing.
+    unseen = [None if cut else tell_unseen(one, told) for one in send.verdict[:SHOWN_RECIPIENTS]]
     shown = {
         "send": send,
         "story": stories[0] if stories else None,
@@ -61,7 +68,8 @@ async def show_message(request: web.Request) -> web.Response:
         "links": link_lines(verdict, events),
         "parts": left_parts(verdict),
         "timeline": sorted((event for _, event in reversed(events)), key=_when),
-        "cut": len(events) == STORY_EVENTS,
+        "cut": cut,
+        "unseen": unseen,
         "latest": events[0][0] if events else 0,
     }
     return render_page(request, "message.html", shown)

@@ -113,6 +113,26 @@ async def test_a_mail_nobody_has_opened_says_what_that_may_mean(console: Any, ex
     assert "(no subject)" in page
 
 
+async def test_of_each_recipient_it_is_told_why_no_open_is_counted(
+    console: Any, explain: Any
+) -> None:
+    whom = ("bob@example.org", "eve@example.org", "max@example.org")
+    send_id = await console.send([explain(one, n) for n, one in enumerate(whom)])
+    await console.record(
+        console.event(EventType.RELAYED, send_id=send_id, recipient=whom[0]),
+        console.event(EventType.RELAYED, send_id=send_id, recipient=whom[1]),
+        console.event(EventType.OPENED, send_id=send_id, recipient=whom[1]),
+    )
+    _, page, _ = await (await console.signed_in()).get(f"/messages/{send_id}")
+    lines = [words_of(one) for one in page.partition('id="recipients"')[2].split("<li>")]
+    told = [line.partition("Why is no open counted? ")[2].partition(".")[0] for line in lines[1:4]]
+    assert told == [
+        "Its pixel was not fetched: images are off, or it was not read",
+        "",
+        "It is not delivered yet: there is no answer so far",
+    ]
+
+
 async def test_of_very_many_events_the_newest_are_shown(
     console: Any, explain: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
