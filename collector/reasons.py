@@ -59,3 +59,36 @@ REASON_WORDS: Mapping[str, str] = MappingProxyType(
         "gpc": "the reader's browser asks not to be told of",
     }
 )
+
+SIGNS_OF_PEOPLE = frozenset(
+    {"browser_agent", "fetch_metadata", "language", "mail_program", "outlook_desktop"}
+)
+"""What speaks for somebody who reads, however it was decided."""
+
+SIGNS_OF_PROGRAMS = frozenset(
+    {
+        "accept_missing",
+        "altered_alone",
+        "altered_beside",
+        "altered_token",
+        "browser_prefetch",
+        "early",
+        "empty_agent",
+        "fetch_metadata_contradicts",
+        "fetch_metadata_missing",
+        "language_missing",
+        "leaves_and_more",
+        "listed_crawler",
+        "looked_first",
+        "mail_gateway",
+        "many_places",
+        "mx_gateway",
+        "neighbours",
+        "old_browser",
+        "preview_header",
+        "sweep",
+        "swept_view",
+        "two_at_once",
+    }
+)
+"""What speaks for a scanner or another program, however it was decided."""

@@ -89,6 +89,13 @@ async def kept_policy(connection: AsyncConnection) -> KeptPolicy:
     return KeptPolicy(dict(sorted(rules.items())), tracking, number)
 
 
+async def is_tracking_on(connection: AsyncConnection) -> bool:
+    """Tell how the switch for everybody stands."""
+    table = policy_changes.c
+    switch = select(table.value).where(table.rule.is_(None)).order_by(table.number.desc()).limit(1)
+    return (await connection.scalar(switch)) is not False
+
+
 async def policy_history(
     connection: AsyncConnection, limit: int, before: int | None = None, rule: str | None = None
 ) -> tuple[PolicyChange, ...]:

@@ -15,10 +15,11 @@ from yarl import URL
 
 from collector.console.desk import DESK, Desk
 from collector.console.guard import PROBES, STATIC_PATH, Handler
-from collector.console.page import FORM_TOKEN, PERSON
+from collector.console.page import FORM_TOKEN, PERSON, SWITCHED_OFF
 from collector.console.roles import may
 from ledger.audit import Author
 from ledger.engine import Store
+from ledger.policies import is_tracking_on
 from ledger.sessions import Pass, Person, find_session, hash_secret, keep_sign_in_link
 
 LINK_LIFE = timedelta(hours=12)
@@ -100,6 +101,8 @@ async def _recognise(request: web.Request, desk: Desk) -> None:
     person = await find_session(desk.ledger, hash_secret(secret), datetime.now(UTC))
     if person is not None:
         request[PERSON] = person
+        async with desk.ledger.read() as connection:
+            request[SWITCHED_OFF] = not await is_tracking_on(connection)
         request[FORM_TOKEN] = hmac.digest(secret.encode(), b"form", hashlib.sha256).hex()
 
 

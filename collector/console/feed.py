@@ -44,7 +44,10 @@ async def stream_news(request: web.Request) -> web.StreamResponse:
     def listens() -> bool:
         return request.transport is not None and not request.transport.is_closing()
 
-    response = EventSourceResponse(headers={"Cache-Control": "no-store"})
+    if not listens():
+        return web.Response()  # the page was left while this was asked for
+    response = EventSourceResponse()
+    response.headers["Cache-Control"] = "no-store"  # no proxy keeps or gathers it
     await response.prepare(request)
     with suppress(ConnectionResetError, TimeoutError):  # the page was closed, or takes nothing
         async with response:

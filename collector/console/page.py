@@ -12,6 +12,7 @@ from aiohttp import web
 from collector.console import wording
 from collector.console.desk import DESK
 from collector.console.roles import may
+from collector.console.signs import tell_reasons
 from ledger.sessions import Person
 
 PAGES = Path(__file__).parent / "pages"
@@ -21,6 +22,8 @@ _MAX_NUMBER = 2**63 - 1
 
 PERSON = web.RequestKey("person", Person)
 """Who has signed in; set by access."""
+SWITCHED_OFF = web.RequestKey("switched_off", bool)
+"""Whether tracking is off for everybody; set by access."""
 FORM_TOKEN = web.RequestKey("form_token", str)
 """What a form must bring to change anything; set by access."""
 
@@ -45,6 +48,7 @@ def set_up_pages(app: web.Application) -> None:
         },
     )
     environment.globals["words"] = wording
+    environment.globals["tell_reasons"] = tell_reasons
 
 
 def render_page(
@@ -58,6 +62,7 @@ def render_page(
         "opens": lambda route: person is not None and may(person.role, "GET", route),
         "form_token": request.get(FORM_TOKEN),
         "sandbox": request.app[DESK].sandbox,
+        "switched_off": request.get(SWITCHED_OFF, False),
     }
     return aiohttp_jinja2.render_template(name, request, {**frame, **shown}, status=status)
 

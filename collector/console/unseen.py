@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from collector.console.signs import tell_reason
 from collector.console.wording import tell_because
-from collector.reasons import REASON_WORDS
 from ledger.event import Event, EventType
 from ledger.mode import TrackingMode
 
@@ -54,13 +54,9 @@ def _machines(seen: Sequence[Event]) -> str | None:
     if not seen:
         return None
     times = sum(1 + one.repeats for one in seen)
-    saw = sorted({_saw(code) for one in seen for code in one.reasons})
+    saw = sorted({tell_reason(code) for one in seen for code in one.reasons})
     why = f": {'; '.join(saw)}" if saw else ""
     return f"Only programs, your own network or what can not be told so far, {times} in all{why}."
-
-
-def _saw(code: str) -> str:
-    return REASON_WORDS.get(code, code.replace("_", " "))
 
 
 def _withdrawn(own: Sequence[Event]) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from collector.console.wording import tell_because
+from collector.console.wording import SWITCH, tell_because
 from ledger.fact import UNOBSERVED
 from ledger.mode import TrackingMode
 
@@ -44,6 +44,7 @@ _MENDS_OF_POLICY = {
     "header": "Take the field out of the mail.",
     "ceiling": "Raise tracking.mode in the configuration.",
 }
+_MEND_OF_SWITCH = "It can be switched on again under Policy."
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,9 @@ def tell_untracked(verdicts: Sequence[Sequence[Mapping[str, Any]]]) -> Lately:
 
 def tell_mend(because: str, name: str) -> str:
     """Return what one can do about a reason; empty where nothing is known."""
-    return _MENDS.get(name, "") if because == "content" else _MENDS_OF_POLICY.get(because, "")
+    if because == "content":
+        return _MENDS.get(name, "")
+    return _MEND_OF_SWITCH if name == SWITCH else _MENDS_OF_POLICY.get(because, "")
 
 
 def _reason(verdict: Sequence[Mapping[str, Any]]) -> tuple[str, str]:

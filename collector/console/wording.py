@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from collector.reasons import REASON_WORDS
 from collector.sureness import tell_likely
 from ledger.consent import is_digest
 from ledger.event import Agent, Attribution, Event, EventType
@@ -54,11 +53,6 @@ def tell_label(event: Event) -> str:
 def tell_agent(agent: Agent) -> str:
     """Return a kind of agent, to choose from."""
     return _WHAT.get(agent, "not known")
-
-
-def tell_reason(code: str) -> str:
-    """Return what a rule saw; a code of another version is shown as it is."""
-    return REASON_WORDS.get(code, code.replace("_", " "))
 
 
 def tell_who(event: Event) -> str:

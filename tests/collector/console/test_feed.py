@@ -6,8 +6,10 @@ import time
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from collector.console import feed
+from collector.console.app import build_console
 from collector.console.page import read_number
 from indicia.judging import decide_by
 from ledger.event import Agent, Attribution, EventType
@@ -211,3 +213,25 @@ async def test_open_streams_do_not_hold_the_end_up(console: Any) -> None:
     async with asyncio.timeout(5):
         await reader.read()
     writer.close()
+
+
+async def test_a_page_that_was_left_at_once_is_no_fault(console: Any) -> None:
+    app = build_console(console.settings, console.stores, decide_by(console.settings))
+    left = make_mocked_request("GET", "/live?after=0", app=app, transport=Transport())
+    assert left.transport is not None
+    left.transport.close()
+    assert (await feed.stream_news(left)).status == 200
+
+
+class Transport(asyncio.Transport):
+    """Of a browser that can go away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gone = False
+
+    def is_closing(self) -> bool:
+        return self._gone
+
+    def close(self) -> None:
+        self._gone = True

@@ -66,6 +66,17 @@ async def test_the_switch_is_for_everybody_and_audited_with_its_author(console: 
     assert [row.entry.action for row in rows] == ["policy.switched"] * 2
 
 
+async def test_every_page_says_that_tracking_is_off_while_it_is(console: Any) -> None:
+    admin = await console.signed_in()
+    user = await console.signed_in(Person("uma@acme.example", Role.USER))
+    banner = "Tracking is off for everybody: mail goes out as it was written"
+    for state in ("off", "on"):
+        await submit(admin, "/policy/switch", tracking=state, reason="trying it")
+        for person, path in ((admin, "/"), (admin, "/log"), (user, "/"), (user, "/messages")):
+            page = plain((await person.get(path))[1])
+            assert (banner in page) is (state == "off"), (state, path)
+
+
 @pytest.mark.parametrize("form", [{"tracking": "off", "reason": " "}, {"reason": "typo"}])
 async def test_the_switch_needs_a_reason_and_keeps_what_was_filled_in(
     console: Any, form: dict[str, str]
@@ -222,7 +233,9 @@ async def test_what_is_in_force_for_a_pair_is_told_with_what_decides_each_value(
     assert "Mode not tracked because of consent: denied" in plain(page)
     await submit(admin, "/policy/switch", tracking="off", reason="incident")
     _, page, _ = await reader.get("/policy?to=eve@example.org")
-    assert "Mode not tracked because of the general setting policy off" in plain(page)
+    assert "Mode not tracked because of the switch that turns tracking off for everybody" in plain(
+        page
+    )
 
 
 async def test_a_pair_that_can_not_be_read_is_told_beside_its_field(console: Any) -> None:

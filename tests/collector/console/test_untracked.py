@@ -10,6 +10,7 @@ from ledger.audit import OPERATOR, Author
 from ledger.people import Account, add_account
 from ledger.role import Role
 from ledger.sessions import Person
+from relay.limit import SWITCHED_OFF
 
 REASONS = Path(__file__).parents[3] / "docs" / "reasons.md"
 UMA = Person("Uma@acme.example", Role.USER, "uma@acme.example")
@@ -47,6 +48,8 @@ def test_every_reason_of_a_whole_message_has_the_mend_of_the_documentation() -> 
     for code, mend in rows:
         assert tell_mend("content", code) == mend.replace("`", ""), code
     assert tell_mend("content", "new") == ""
+    assert tell_mend("ceiling", "tracking.mode") == "Raise tracking.mode in the configuration."
+    assert tell_mend("ceiling", SWITCHED_OFF.name) == "It can be switched on again under Policy."
 
 
 async def test_the_first_page_says_why_to_whom_the_mail_is(console: Any, explain: Any) -> None:
