@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import partial
 
 from collector.telling import known_webhooks
@@ -12,8 +11,15 @@ from indicia.failure import USAGE, Failure
 from indicia.printing import plain_text, print_json, print_line, table
 from indicia.storage import existing_stores
 from ledger.audit import record_audit
-from ledger.deliveries import Delivery, WebhookState, list_dead, list_webhooks, resend
-from ledger.event import format_instant
+from ledger.deliveries import (
+    Delivery,
+    WebhookState,
+    dead_object,
+    list_dead,
+    list_webhooks,
+    resend,
+    webhook_object,
+)
 from ledger.webhooks import webhook_key
 
 PAGE = 500
@@ -26,7 +32,7 @@ def show_webhooks(settings: Settings, *, as_json: bool) -> None:
     urls = _urls(settings)
     if as_json:
         for one in states:
-            print_json(webhook_object(one, urls))
+            print_json(webhook_object(one) | _shown(one.webhook, urls))
         return
     if not states:
         print_line("no webhook is configured: docs/webhooks.md")
@@ -63,39 +69,6 @@ def resend_dead(
         raise Failure(msg)
 
 
-def webhook_object(state: WebhookState, urls: Mapping[str, str]) -> dict[str, object]:
-    """Return a webhook as a JSON object."""
-    return {
-        "webhook": state.webhook,
-        "url": urls.get(state.webhook),
-        "configured": state.webhook in urls,
-        "events": list(state.types),
-        "waiting": state.waiting,
-        "dead": state.dead,
-        "delivered_at": _instant(state.delivered_at),
-        "failed_at": _instant(state.failed_at),
-        "fault": state.fault,
-    }
-
-
-def dead_object(delivery: Delivery, urls: Mapping[str, str]) -> dict[str, object]:
-    """Return a dead letter as a JSON object."""
-    event = delivery.event
-    assert event is not None, "without its event it is no dead letter"
-    return {
-        "delivery_id": delivery.delivery_id,
-        "webhook": delivery.webhook,
-        "url": urls.get(delivery.webhook),
-        "type": event.type.value,
-        "event_id": event.relabels or event.event_id,
-        "send_id": event.send_id,
-        "attempts": delivery.attempts,
-        "first_tried_at": _instant(delivery.first_tried_at),
-        "dead_at": _instant(delivery.dead_at),
-        "reply": delivery.reply,
-    }
-
-
 async def _states(settings: Settings) -> tuple[WebhookState, ...]:
     async with existing_stores(settings) as stores, stores.ledger.read() as connection:
         states = await connection.run_sync(list_webhooks)
@@ -121,7 +94,7 @@ async def _show_dead(settings: Settings, *, as_json: bool) -> None:
 
 
 def _print_dead(page: Sequence[Delivery], urls: Mapping[str, str], *, as_json: bool) -> None:
-    found = [dead_object(one, urls) for one in page]
+    found = [dead_object(one) | {"url": urls.get(one.webhook)} for one in page]
     if as_json:
         for one in found:
             print_json(one)
@@ -153,5 +126,5 @@ def _row(state: WebhookState, urls: Mapping[str, str]) -> tuple[object, ...]:
     return shown, ", ".join(state.types) or "all", state.waiting, state.dead, told
 
 
-def _instant(at: datetime | None) -> str | None:
-    return None if at is None else format_instant(at)
+def _shown(webhook: str, urls: Mapping[str, str]) -> dict[str, object]:
+    return {"url": urls.get(webhook), "configured": webhook in urls}

@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from ledger.event import Event
+from ledger.event import Event, format_instant
 from ledger.events import read_event
 from ledger.schema import events, webhook_deliveries, webhooks
 from ledger.webhooks import AT_ONCE
@@ -290,3 +290,37 @@ def _delivery(row: Row[Any]) -> Delivery:
         row.answer,
         row.dead_at,
     )
+
+
+def webhook_object(state: WebhookState) -> dict[str, object]:
+    """Return how a webhook stands as a JSON object, without its URL: a path may be a secret."""
+    return {
+        "webhook": state.webhook,
+        "events": list(state.types),
+        "waiting": state.waiting,
+        "dead": state.dead,
+        "delivered_at": _instant(state.delivered_at),
+        "failed_at": _instant(state.failed_at),
+        "fault": state.fault,
+    }
+
+
+def dead_object(delivery: Delivery) -> dict[str, object]:
+    """Return a dead letter as a JSON object, without its URL."""
+    event = delivery.event
+    assert event is not None, "without its event it is no dead letter"
+    return {
+        "delivery_id": delivery.delivery_id,
+        "webhook": delivery.webhook,
+        "type": event.type.value,
+        "event_id": event.relabels or event.event_id,
+        "send_id": event.send_id,
+        "attempts": delivery.attempts,
+        "first_tried_at": _instant(delivery.first_tried_at),
+        "dead_at": _instant(delivery.dead_at),
+        "reply": delivery.reply,
+    }
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else format_instant(at)

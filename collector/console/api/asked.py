@@ -127,6 +127,15 @@ class QueueActing(Asked):
     ]
 
 
+class Resending(Asked):
+    """Which dead letters are to be sent again."""
+
+    delivery_ids: Annotated[
+        list[Annotated[str, StringConstraints(pattern=r"^msg_[0-9a-f]{26}$")]],
+        Field(min_length=1, max_length=MAX_NAMED),
+    ]
+
+
 class SubjectAsked(Asked):
     """Whose consent."""
 

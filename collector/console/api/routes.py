@@ -5,6 +5,7 @@ from typing import Any
 from collector.console.api import asked, told
 from collector.console.api.consent import list_consent, set_consent, tell_consent
 from collector.console.api.events import count_events, list_events
+from collector.console.api.hooks import list_dead_letters, resend_dead_letters, tell_webhooks
 from collector.console.api.messages import list_messages, tell_message
 from collector.console.api.policy import switch_tracking, tell_pair, tell_policy
 from collector.console.api.queue import act_on_copies, list_queue
@@ -132,6 +133,33 @@ ROUTES: tuple[Route[Any], ...] = (
         asked.Switching,
         told.SwitchedTold,
         "Switch tracking off or on for everybody.",
+    ),
+    Route(
+        "GET",
+        "/webhooks",
+        Scope.READ,
+        tell_webhooks,
+        asked.NothingAsked,
+        told.WebhooksTold,
+        "How each webhook does.",
+    ),
+    Route(
+        "GET",
+        "/webhooks/dead",
+        Scope.READ,
+        list_dead_letters,
+        asked.PageAsked,
+        told.DeadLettersTold,
+        "What webhooks did not take within a day.",
+    ),
+    Route(
+        "POST",
+        "/webhooks/resend",
+        Scope.ADMIN,
+        resend_dead_letters,
+        asked.Resending,
+        told.ResentTold,
+        "Send dead letters again.",
     ),
     Route(
         "GET",

@@ -218,6 +218,54 @@ class ActsDoneTold(Told):
     results: list[ActTold]
 
 
+class WebhookTold(Told):
+    """A webhook, and how it does."""
+
+    webhook: Annotated[str, Field(description="Its name here, made of its URL.")]
+    origin: Annotated[
+        str | None, Field(description="Scheme and host; null: it is configured no more.")
+    ]
+    events: Annotated[list[EventType], Field(description="What it is told; none: all.")]
+    waiting: Annotated[int, Field(ge=0)]
+    dead: Annotated[int, Field(ge=0)]
+    delivered_at: At | None
+    failed_at: At | None
+    fault: Annotated[str | None, Field(description="What it said or did when it failed last.")]
+
+
+class WebhooksTold(Told):
+    """All webhooks."""
+
+    webhooks: list[WebhookTold]
+
+
+class DeadLetterTold(Told):
+    """What a webhook did not take within a day."""
+
+    delivery_id: Annotated[str, Field(description="The `webhook-id` of each attempt.")]
+    webhook: str
+    type: EventType
+    event_id: str
+    send_id: str | None
+    attempts: Annotated[int, Field(ge=0)]
+    first_tried_at: At | None
+    dead_at: At | None
+    reply: str | None
+
+
+class DeadLettersTold(Told):
+    """A page of dead letters."""
+
+    dead_letters: list[DeadLetterTold]
+    next_cursor: NextCursor
+
+
+class ResentTold(Told):
+    """Which of those that were named were dead letters, and are tried again."""
+
+    resent: list[str]
+
+
 class TellingTold(Told):
     """One telling of a consent."""
 

@@ -16,6 +16,7 @@ BODIES = {
     "PUT /consent/{subject}": {"state": "denied"},
     "POST /queue": {"action": "retry", "copy_ids": ["5"]},
     "PUT /policy/tracking": {"tracking": True, "reason": "a test"},
+    "POST /webhooks/resend": {"delivery_ids": [f"msg_{'0' * 26}"]},
 }
 QUERIES = {"GET /policy/pair": {"to": "bob@example.org"}}
 
