@@ -112,9 +112,9 @@ async def test_a_full_disk_is_told_before_mail_is_taken_and_nothing_is_stuck(
                 else:
                     pytest.fail("the disk does not stay full")
                 if within_reserve:
-                    await until_quiet(place, sink, promised, 60)
+                    await until_quiet(place, sink, promised, 200)
                 (place / "ballast").unlink()
-            await until_quiet(place, sink, promised, 90)
+            await until_quiet(place, sink, promised, 200)
             assert await relay.stop(30) == 0
     assert not faults(sink, promised, set(refused))
     print(  # noqa: T201 - the figure, by pytest -s
@@ -151,7 +151,7 @@ async def test_a_disk_that_fills_while_mail_comes_costs_none(tmp_path: Path) -> 
             await asyncio.sleep(0.5)
             stop.set()
             await asyncio.gather(*clients)
-            await until_quiet(place, sink, promised, 90)
+            await until_quiet(place, sink, promised, 200)
     assert {reply for reply in refused.values() if not reply.startswith(PUT_OFF)} == set()
     assert not faults(sink, promised, set(refused))
     assert promised

@@ -176,6 +176,8 @@ async def test_the_keyboard_is_enough(console: Any, browser: Browser, seed_demo:
         await page.keyboard.press("Enter")
         await page.keyboard.press("Tab")
         focused = "document.activeElement"
+        assert "not tracked" in await page.evaluate(f"{focused}.textContent")
+        await page.keyboard.press("Tab")
         assert await page.evaluate(f"{focused}.textContent") == "Our offer for 2027"
         await page.keyboard.press("Tab")
         await page.keyboard.press("Tab")
@@ -194,7 +196,7 @@ async def test_every_control_has_a_name_and_every_page_one_first_heading(
             "/messages",
             "/log",
             "/log?subject=offer&type=opened",
-            "/log?sender=nobody",
+            "/log?sender=nobody@example.org",
             "/stats?days=30",
             f"/messages/{send_id}",
             "/captured",
