@@ -2,7 +2,7 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -98,8 +98,9 @@ def link_in(text: str) -> str:
 
 @asynccontextmanager
 async def locked(file: Path) -> AsyncIterator[None]:
-    other = sqlite3.connect(file, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    # Who has the lock may need the loop to give it back.
+    await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
     yield
     other.execute("ROLLBACK")
     other.close()
@@ -405,6 +406,9 @@ async def test_while_the_ledgers_file_is_away_a_withdrawal_waits_for_it(
     await house.send(7)
     file = sqlite_file(house.settings.database.url)
     async with serve(house):
+        with closing(sqlite3.connect(file, check_same_thread=False)) as other:
+            # Else who connects anew finds the log, and an empty file to bring it into.
+            await asyncio.to_thread(other.execute, "PRAGMA wal_checkpoint(TRUNCATE)")
         file.rename(tmp_path / "away.db")
         _, _, said = await post(house, own_page(house.pixel(7)), act="withdraw")
         assert "objection is kept" in said
