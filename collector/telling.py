@@ -41,6 +41,9 @@ LOOK_S = 0.25
 GATHER_S = 0.005
 """What is answered within it shares a commit."""
 
+SOON_S = 1.0
+"""How long a start waits until the ledger knows the webhooks: mostly some milliseconds."""
+
 PAUSE_S = 1.0
 """After a failure of the ledger, or of ours."""
 
@@ -69,14 +72,30 @@ def known_webhooks(settings: Settings) -> tuple[KnownWebhook, ...]:
     )
 
 
+async def _renew(settings: Settings, ledger: Store) -> None:
+    """Let the ledger know the webhooks of the configuration, as soon as it can be written."""
+    renew = partial(renew_webhooks, configured=known_webhooks(settings))
+    while True:
+        try:
+            await ledger.transact(renew)
+        except Exception as error:  # noqa: BLE001 - house style 29: this loop logs and goes on
+            _log.error("webhooks.unknown", why=repr(error)[:200])
+            await asyncio.sleep(PAUSE_S)
+        else:
+            return
+
+
 @asynccontextmanager
 async def telling(settings: Settings, ledger: Store, pace: Pace = STEADY) -> AsyncIterator[None]:
     """Tell the webhooks of the configuration while the block runs.
 
     Of the processes on one ledger one at a time should.
+    Law: nobody's start waits longer than SOON_S for the ledger.
     """
-    await ledger.transact(partial(renew_webhooks, configured=known_webhooks(settings)))
     terms = Terms(load_audit_key(settings.keys_dir), pace)
+    renewing = asyncio.create_task(_renew(settings, ledger), name="collector.webhooks")
+    # What is recorded before that is done is owed to those that were configured before.
+    await asyncio.wait([renewing], timeout=SOON_S)
     async with AsyncExitStack() as ways:
         tellers: list[Teller] = []
         for webhook in settings.webhook:
@@ -87,9 +106,11 @@ async def telling(settings: Settings, ledger: Store, pace: Pace = STEADY) -> Asy
         try:
             yield
         finally:
+            renewing.cancel()
             for teller in tellers:
                 teller.stop()
             await asyncio.gather(*tasks)
+            await asyncio.wait([renewing])
 
 
 class Teller:

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,6 +25,7 @@ from ledger.address import parse_address
 from ledger.consent import Consent, Method, subject_of
 from ledger.consents import ConsentTold, tell_consent
 from ledger.deliveries import WebhookState, list_dead, list_webhooks, resend
+from ledger.engine import sqlite_file
 from ledger.event import Agent, Attribution, Event, EventType
 from ledger.events import RecordedEvent, record_events
 
@@ -150,6 +152,28 @@ async def test_a_running_collector_tells_of_an_open_at_once(house: Any, until: A
     assert [one["type"] for one in bodies] == ["email.relayed", "email.opened"]
     assert bodies[1]["data"]["provisional"] is True
     assert "provisional" not in bodies[0]["data"]
+
+
+@pytest.mark.slow
+async def test_a_collector_starts_while_the_ledger_is_locked_and_tells_afterwards(
+    house: Any, until: Any
+) -> None:
+    file = sqlite_file(house.settings.database.url)
+    async with receiving() as receiver:
+        settings = settings_of(house, receiver)
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            async with (
+                asyncio.timeout(20),
+                run_collector(settings, house.stores, house.keys) as ports,
+            ):
+                house.port = ports[0]
+                assert (await house.ask(house.pixel(7))).status == 200
+                other.execute("ROLLBACK")
+                await until(partial(states, house), len)
+                await record(house, an_event("E1"))
+                await until_none_waits(house, until)
+    assert receiver.taken == ["E1"]
 
 
 async def test_a_failing_receiver_gets_all_of_it_with_the_same_names(
