@@ -6,8 +6,6 @@ The form is that of ULID: 48 bits of Unix milliseconds and 80 random bits in Cro
 import re
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
-_SHIFTS = range(120, -1, -10)
 _SHAPE = re.compile(rf"[0-7][{_ALPHABET}]{{25}}")
 _PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _SHIFTS = range(120, -1, -10)

@@ -67,7 +67,7 @@ async def measure(spool: Spool, mails: int) -> list[float]:
 
     async def settling(settlement: object) -> bool:
         held = await settle(settlement)  # type: ignore[arg-type] # passed on
-        if (begun := waiting.pop(settlement.copy_id, None)) is not None:  # type: ignore[attr-defined]
+        if (begun := waiting.pop(settlement.copy_id, None)) is not None:  # type: ignore[attr-defined] # a Settlement
             took.append(loop.time() - begun)
         return held
 

@@ -17,16 +17,22 @@ class Kind(StrEnum):
     DELIVERIES = "deliveries"
 
 
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="2d", help="How far back: 30s, 5m, 2h, 2d, 1w, or an instant."),
+]
+Until = Annotated[
+    str | None, typer.Option(metavar="1h", help="Before then: an age, or an instant.")
+]
+
+
 def log(  # noqa: PLR0913 - typer reads each option from a parameter
     context: typer.Context,
     kind: Annotated[
         Kind, typer.Argument(metavar="events|messages|deliveries", help="What is listed.")
     ] = Kind.EVENTS,
     *,
-    since: Annotated[
-        str | None,
-        typer.Option(metavar="2d", help="How far back: 30s, 5m, 2h, 2d, 1w, or an instant."),
-    ] = None,
+    since: Since = None,
     recipient: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="What is his, and what is shared with others."),
@@ -44,9 +50,7 @@ def log(  # noqa: PLR0913 - typer reads each option from a parameter
     reply: Annotated[
         str | None, typer.Option(metavar="TEXT", help="A part of what the upstream said.")
     ] = None,
-    until: Annotated[
-        str | None, typer.Option(metavar="1h", help="Before then: an age, or an instant.")
-    ] = None,
+    until: Until = None,
     classifications: Annotated[
         list[str] | None,
         typer.Option("--classification", metavar="AGENT", help="proxy, scanner, …; repeatable."),
