@@ -1,6 +1,6 @@
 """Hits a second and CPU a hit: the collector beside a bare aiohttp handler and nginx, in turns.
 
-`python bench/collector/hits.py [--hits 4000] [--clients 256] [--rounds 3]`
+`python bench/collector/hits.py [--hits 8000] [--clients 512] [--rounds 3]`
 New connections from many networks; pixels of distinct copies of known sends, three to a send.
 `bare`       aiohttp's low-level server with a handler that returns the pixel
 `nginx`      its `empty_gif`, one worker, no log (where nginx is installed)
