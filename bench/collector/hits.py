@@ -213,7 +213,7 @@ def measure(kind: str, hits: int, clients: int) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for option, default in (("--hits", 4000), ("--clients", 256), ("--rounds", 3)):
+    for option, default in (("--hits", 8000), ("--clients", 512), ("--rounds", 3)):
         parser.add_argument(option, type=int, default=default)
     kinds = ["bare", *(["nginx"] if shutil.which("nginx") else []), "answering", "collector"]
     parser.add_argument("--kinds", nargs="+", default=kinds)
